@@ -1,0 +1,90 @@
+"""The checks at the door: what every public function asks of its arguments before it computes.
+
+Each returns the argument in the one form that the mathematics uses (float64 arrays, a NumPy
+Generator) or raises a one-line error that names the rule, the value received and the usual cause.
+"""
+
+import numpy as np
+
+__all__ = ["check_rng", "count", "points", "real", "same_shape"]
+
+
+def real(value, name):
+    """Return `value` as a float64 array; reject masked, complex, boolean, object and text arrays.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not made of plain real numbers.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be a plain array; got a masked array. Fill or drop the masked entries first.")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{name} must be an array of real numbers; got rows of unequal length ({error}).") from None
+    if array.dtype.kind not in "fiu":
+        cause = {
+            "c": "Take .real if the imaginary part is rounding.",
+            "b": "Masks are not numbers; convert with .astype(float) if you mean 0 and 1.",
+            "O": "Usual cause: None, strings or rows of unequal length in a list.",
+        }.get(array.dtype.kind, "Convert to float first.")
+        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}. {cause}")
+    return array.astype(np.float64, copy=False)
+
+
+def points(value, name):
+    """Return `value` as float64 points of shape (..., d); the last axis is the event.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not made of plain real numbers.
+    ValueError
+        If there is no axis for the event.
+    """
+    array = real(value, name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have shape (..., d); got the scalar {array}. Write [{array}] for d = 1.")
+    return array
+
+
+def same_shape(**arrays):
+    """Raise ValueError unless all named arrays have one shape.
+
+    Broadcasting is refused on purpose: (n, 1) beside (n, d) computes something, on the wrong axis.
+    """
+    if len({array.shape for array in arrays.values()}) > 1:
+        got = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{' and '.join(arrays)} must have the same shape; got {got}. Broadcast explicitly if meant.")
+
+
+def check_rng(rng):
+    """Return `rng` if it is a numpy.random.Generator.
+
+    Raises
+    ------
+    TypeError
+        For None, a seed, RandomState or the numpy.random module, with the line to write instead.
+    """
+    if not isinstance(rng, np.random.Generator):
+        got = "None" if rng is None else getattr(rng, "__name__", type(rng).__name__)
+        raise TypeError(f"rng must be a numpy.random.Generator; got {got}. Pass numpy.random.default_rng(seed).")
+    return rng
+
+
+def count(value, name, least=1):
+    """Return `value` as an int that is at least `least`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not an integer.
+    ValueError
+        If it is below `least`.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer; got {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
+    return int(value)
