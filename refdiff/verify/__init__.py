@@ -1,0 +1,25 @@
+r"""The judge: a catalogue of identities, the errata that it rejects, and what runs one on the other.
+
+``judge()`` tries refdiff, or any implementation with some of its names, on evidence that does not use the functions
+judged. ``CATALOGUE`` holds the identities, ``ERRATA`` wrong formulas found in print.
+"""
+
+from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills CATALOGUE and ERRATA
+from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided
+from refdiff.verify.judge import ALPHA, BUDGETS, Report, Verdict, examine, judge, power_is_certified
+
+__all__ = [
+    "ALPHA",
+    "BUDGETS",
+    "CATALOGUE",
+    "ERRATA",
+    "Erratum",
+    "Identity",
+    "NotProvided",
+    "Provided",
+    "Report",
+    "Verdict",
+    "examine",
+    "judge",
+    "power_is_certified",
+]

@@ -1,0 +1,170 @@
+r"""What stands in the catalogue: identities, the wrong formulas that they reject, and what is judged.
+
+An identity is a claim about named functions with two routes of evidence, exact and Monte Carlo, neither of which
+uses these functions. An erratum is a wrong version of one function; it earns the identity its place.
+"""
+
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["CATALOGUE", "ERRATA", "Erratum", "Identity", "NotProvided", "Provided", "erratum", "identity"]
+
+CATALOGUE = {}
+ERRATA = {}
+
+
+class NotProvided(LookupError):
+    """Raised where an implementation lacks the function asked for."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A claim about named functions, and how it is checked.
+
+    Attributes
+    ----------
+    key : str
+        "chapter.name"; also the label of its equation.
+    chapter : str
+        The module whose functions it is about.
+    states : str
+        The equation, in LaTeX.
+    source : str
+        Where it was published.
+    judges : tuple of str
+        Dotted names of the functions judged, such as "bayes.posterior".
+    coincides : str
+        Where usual wrong versions agree with the right one, so that a check there proves nothing.
+    why : str
+        The idea of the evidence, in a sentence or two.
+    exact, monte_carlo : callable
+        ``route(claimed, case, evidence)``, where `claimed` offers the functions judged under their dotted
+        names and `evidence` is an Exact or a Trial that collects what is found.
+    statistics : int
+        How many statistics the Monte Carlo route may record: its share of the budget of false alarms.
+    """
+
+    key: str
+    chapter: str
+    states: str
+    source: str
+    judges: tuple
+    coincides: str
+    why: str
+    exact: Callable
+    monte_carlo: Callable
+    statistics: int
+
+    @property
+    def code(self):
+        """The source of the evidence, for a reader."""
+        return inspect.getsource(self.exact) + "\n" + inspect.getsource(self.monte_carlo)
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A wrong equation found in print, as a function that could take the place of the right one.
+
+    Attributes
+    ----------
+    key : str
+    source : str
+        Where it stands.
+    says : str
+        What it claims, in LaTeX and in the notation used here.
+    correct : str
+        What is right, in LaTeX.
+    replaces : str
+        Dotted name of the function that `wrong` would replace.
+    rejected_by : tuple of str
+        Keys of identities that reject it.
+    wrong : callable
+        The claim, as a function with the signature of the right one.
+    coincides : str
+        Where it agrees with the right one.
+    by_chance : bool
+        Whether Monte Carlo can see it too; False for errors of a few digits, which only the exact route sees.
+    """
+
+    key: str
+    source: str
+    says: str
+    correct: str
+    replaces: str
+    rejected_by: tuple
+    wrong: Callable
+    coincides: str
+    by_chance: bool
+
+
+def identity(key, *, judges, states, source, statistics, coincides=""):
+    """Enter an identity into the catalogue; decorates a class with static methods `exact` and `monte_carlo`."""
+
+    def register(routes):
+        if key in CATALOGUE:
+            raise ValueError(f"the catalogue has two identities called {key!r}")
+        CATALOGUE[key] = Identity(
+            key=key,
+            chapter=key.split(".")[0],
+            states=states,
+            source=source,
+            judges=(judges,) if isinstance(judges, str) else tuple(judges),
+            coincides=coincides,
+            why=inspect.getdoc(routes),
+            exact=routes.exact,
+            monte_carlo=routes.monte_carlo,
+            statistics=statistics,
+        )
+        return routes
+
+    return register
+
+
+def erratum(key, *, source, says, correct, replaces, rejected_by, coincides="", by_chance=True):
+    """Enter a wrong version of a function into the errata; decorates that version."""
+
+    def register(wrong):
+        if key in ERRATA:
+            raise ValueError(f"there are two errata called {key!r}")
+        rejecting = (rejected_by,) if isinstance(rejected_by, str) else tuple(rejected_by)
+        ERRATA[key] = Erratum(key, source, says, correct, replaces, rejecting, wrong, coincides, by_chance)
+        return wrong
+
+    return register
+
+
+class Provided:
+    """An implementation as the catalogue sees it: its functions under dotted names, some perhaps replaced.
+
+    The implementation may have chapters (``bayes.posterior``) or be flat (``posterior``). What it lacks raises
+    :class:`NotProvided`.
+    """
+
+    def __init__(self, implementation, replaced=None, path=""):
+        self._implementation, self._replaced, self._path = implementation, dict(replaced or {}), path
+
+    def __getattr__(self, name):
+        path = f"{self._path}.{name}" if self._path else name
+        if path in self._replaced:
+            return self._replaced[path]
+        if not self._path:  # a chapter, or the flat namespace in its place
+            return Provided(getattr(self._implementation, name, self._implementation), self._replaced, path)
+        if not hasattr(self._implementation, name):
+            raise NotProvided(path)
+        found = getattr(self._implementation, name)
+        methods = {key.removeprefix(path + "."): f for key, f in self._replaced.items() if key.startswith(path + ".")}
+        if methods and isinstance(found, type):
+            return types.new_class(name, (found,), exec_body=lambda body: body.update(methods))
+        return found
+
+    def lookup(self, dotted):
+        """Return the object of a dotted name, or raise :class:`NotProvided`."""
+        found = self
+        for name in dotted.split("."):
+            try:
+                found = getattr(found, name)
+            except AttributeError:
+                raise NotProvided(dotted) from None
+        return found
