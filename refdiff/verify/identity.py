@@ -15,7 +15,7 @@ CATALOGUE = {}
 ERRATA = {}
 
 
-class NotProvided(LookupError):
+class NotProvided(AttributeError):
     """Raised where an implementation lacks the function asked for."""
 
 
@@ -146,6 +146,8 @@ class Provided:
         self._implementation, self._replaced, self._path = implementation, dict(replaced or {}), path
 
     def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
         path = f"{self._path}.{name}" if self._path else name
         if path in self._replaced:
             return self._replaced[path]
