@@ -10,7 +10,7 @@ import importlib
 __version__ = "0.1.0"
 
 CHAPTERS = ("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture", "reverse", "elbo")
-_MODULES = (*CHAPTERS, "checks", "toys", "points", "network", "verify", "plot")
+_MODULES = (*CHAPTERS, "checks", "files", "toys", "points", "distance", "network", "verify", "plot")
 _SHORTCUTS = {"Schedule": "schedule", "Gaussian": "gaussian", "GaussianMixture": "mixture"}
 
 __all__ = ["CHAPTERS", *_MODULES, *_SHORTCUTS]

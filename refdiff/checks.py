@@ -6,7 +6,7 @@ Generator) or raises a one-line error that names the rule, the value received an
 
 import numpy as np
 
-__all__ = ["check_rng", "count", "points", "real", "same_shape"]
+__all__ = ["check_rng", "count", "points", "real", "same_shape", "table"]
 
 
 def real(value, name):
@@ -46,6 +46,31 @@ def points(value, name):
     array = real(value, name)
     if array.ndim == 0:
         raise ValueError(f"{name} must have shape (..., d); got the scalar {array}. Write [{array}] for d = 1.")
+    return array
+
+
+def table(value, name):
+    """Return `value` as finite float64 points, shape (n, d), with n and d at least 1.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not made of plain real numbers.
+    ValueError
+        If it is not of that shape, is empty, or holds NaN or infinity.
+    """
+    array = real(value, name)
+    if array.ndim != 2:
+        hint = f" For d = 1, add the axis: {name}[:, None]." if array.ndim == 1 else ""
+        raise ValueError(f"{name} must have shape (n, d); got {array.shape}.{hint}")
+    if array.size == 0:
+        raise ValueError(f"{name} must have at least one row and one column; got shape {array.shape}.")
+    finite = np.isfinite(array)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"{name} must be finite; got {array[row, column]} at [{row}, {column}]. Drop or repair the row."
+        )
     return array
 
 

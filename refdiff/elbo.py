@@ -10,7 +10,7 @@ import numpy as np
 
 from refdiff import forward, reverse
 from refdiff.bayes import posterior
-from refdiff.checks import check_rng, count, real
+from refdiff.checks import check_rng, count, real, table
 from refdiff.gaussian import Gaussian, bits, kl
 
 __all__ = [
@@ -65,14 +65,6 @@ class Bound:
         c it changes by log2(c). With the discretized decoder it is a code length.
         """
         return bits(self.total) / self.d
-
-
-def _data(x_0):
-    """Return x_0 as float64 of shape (n, d)."""
-    x_0 = real(x_0, "x_0")
-    if x_0.ndim != 2:
-        raise ValueError(f"x_0 must have shape (n, d); got {x_0.shape}. One point? Write [x_0].")
-    return x_0
 
 
 def prior_term(schedule, x_0):
@@ -271,7 +263,7 @@ def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.denoising_terms``.
     """
-    x_0 = _data(x_0)
+    x_0 = table(x_0, "x_0")
     for t in range(schedule.T, 1, -1):
         x_t = forward.marginal(schedule, x_0, t).sample(rng)
         yield t, denoising_term(schedule, denoiser, x_0, x_t, t, variance)
@@ -321,7 +313,7 @@ def denoising_form(schedule, denoiser, x_0, rng, variance="beta", decoder="gauss
     >>> bool(abs(bound.total.mean() - 0.5 * np.log(2 * np.pi * np.e)) < 0.1)  # the entropy of the data
     True
     """
-    x_0, rng = _data(x_0), check_rng(rng)
+    x_0, rng = table(x_0, "x_0"), check_rng(rng)
     terms = np.zeros((schedule.T + 1, len(x_0)))
     for t, term in denoising_terms(schedule, denoiser, x_0, rng, variance):
         terms[t] = term
@@ -441,7 +433,7 @@ def simple_loss(schedule, denoiser, x_0, rng):
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: ``elbo.simple_loss``.
     """
-    x_0 = _data(x_0)
+    x_0 = table(x_0, "x_0")
     t = check_rng(rng).integers(1, schedule.T + 1, size=len(x_0))  # the upper end is exclusive
     eps = rng.standard_normal(x_0.shape)
     eps_hat = reverse.call(denoiser, forward.diffuse(schedule, x_0, eps, t), t)

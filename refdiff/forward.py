@@ -6,7 +6,7 @@ here follow from it, and the catalogue judges each of them against the walk.
 
 import numpy as np
 
-from refdiff.checks import check_rng, points, real, same_shape
+from refdiff.checks import check_rng, points, same_shape, table
 from refdiff.gaussian import Gaussian
 
 __all__ = ["covariance", "diffuse", "jump", "marginal", "transition", "walk"]
@@ -215,7 +215,7 @@ def walk(schedule, x_0, rng):
     TypeError
         If `rng` is not a Generator or x_0 is not made of real numbers.
     ValueError
-        If x_0 is not of shape (n, d).
+        If x_0 is not of shape (n, d) and finite.
 
     Notes
     -----
@@ -227,9 +227,7 @@ def walk(schedule, x_0, rng):
     >>> walk(Schedule.linear(), np.zeros((5, 2)), np.random.default_rng(0)).shape
     (1001, 5, 2)
     """
-    x_0 = real(x_0, "x_0")
-    if x_0.ndim != 2:
-        raise ValueError(f"x_0 must have shape (n, d); got {x_0.shape}. One point? Write [x_0].")
+    x_0 = table(x_0, "x_0")
     x = np.empty((schedule.T + 1, *x_0.shape))
     x[0] = x_0
     check_rng(rng).standard_normal(out=x[1:])

@@ -1,0 +1,3 @@
+HELP=""
+def add_arguments(c): pass
+def run(a): pass

@@ -1,0 +1,175 @@
+"""Distances of samples: against definitions, closed forms and what is expected between two samples of one law."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from refdiff import distance
+from refdiff.distance import energy_distance, sliced_wasserstein
+
+Z = stats.norm.isf(0.5e-9)
+
+quick = settings(deadline=None, max_examples=50)
+samples = st.integers(1, 3).flatmap(
+    lambda d: st.tuples(
+        *[arrays(float, st.tuples(st.integers(1, 6), st.just(d)), elements=st.floats(-100, 100)) for _ in "xy"]
+    )
+)
+
+
+def mean_abs_normal(mean, std):
+    """Return E|X| for X ~ N(mean, std^2), a folded normal."""
+    return std * math.sqrt(2 / math.pi) * math.exp(-(mean**2) / (2 * std**2)) + mean * math.erf(
+        mean / std / math.sqrt(2)
+    )
+
+
+def energy_scores(draw_x, draw_y, n, m, expected, repeats=2000):
+    """Return the z-score of "the V-statistic has this expectation" over independent repeats."""
+    rng = np.random.default_rng(30)
+    values = np.array([energy_distance(draw_x(n, rng), draw_y(m, rng)) for _ in range(repeats)])
+    return (values.mean() - expected) / (values.std() / math.sqrt(repeats))
+
+
+def test_energy_distance_of_a_hand_computed_example():
+    # distances between: 5, 0, 0, 5; within each: 0, 5, 5, 0
+    assert energy_distance([[0.0, 0.0], [3.0, 4.0]], [[3.0, 4.0], [0.0, 0.0]]) == 0
+    # between 2, 2; within x 0, 2, 2, 0; within y 0
+    assert energy_distance([[1.0, 0.0], [3.0, 0.0]], [[2.0, math.sqrt(3)]]) == pytest.approx(2 * 2 - 1, rel=1e-15)
+
+
+@quick
+@given(samples)
+def test_energy_distance_is_the_double_sum_of_its_definition(xy):
+    x, y = xy
+    between, within_x, within_y = (
+        np.mean([math.dist(a, b) for a in left for b in right]) for left, right in ((x, y), (x, x), (y, y))
+    )
+    assert energy_distance(x, y) == pytest.approx(2 * between - within_x - within_y, rel=1e-10, abs=1e-11)
+
+
+@quick
+@given(samples)
+def test_energy_distance_is_symmetric_nonnegative_and_0_between_a_sample_and_itself(xy):
+    x, y = xy
+    assert energy_distance(x, y) >= 0
+    assert energy_distance(x, y) == pytest.approx(energy_distance(y, x), rel=1e-10, abs=1e-11)
+    assert energy_distance(x, x) == 0
+
+
+def test_rounding_never_makes_the_distance_of_a_sample_to_its_reverse_negative():
+    for seed in range(20):
+        x = np.random.default_rng(seed).standard_normal((40, 2))
+        assert 0 <= energy_distance(x, x[::-1]) < 1e-14
+
+
+def test_energy_distance_in_one_dimension_is_the_square_of_scipys():
+    rng = np.random.default_rng(31)
+    x, y = rng.standard_normal(50), 2 * rng.standard_normal(70) + 1
+    assert energy_distance(x[:, None], y[:, None]) == pytest.approx(stats.energy_distance(x, y) ** 2, rel=1e-12)
+
+
+def test_the_size_of_a_block_does_not_show(monkeypatch):
+    rng = np.random.default_rng(32)
+    x, y = rng.standard_normal((57, 3)), rng.standard_normal((31, 3))
+    whole = energy_distance(x, y)
+    for block in (1, 31, 100, 1000):
+        monkeypatch.setattr(distance, "BLOCK", block)
+        assert energy_distance(x, y) == pytest.approx(whole, rel=1e-13)
+
+
+# Nominal 1e-9, two-sided; the statistic is skewed like a chi-square, which makes it less than 1e-6 at 2000 repeats.
+@pytest.mark.parametrize(("n", "m"), [(20, 20), (15, 60)])
+def test_between_two_samples_of_one_law_it_has_the_null_level_stated(n, m):
+    def normal(n, rng):
+        return rng.standard_normal((n, 2))
+
+    level = (1 / n + 1 / m) * math.sqrt(math.pi)  # E|X - X'| = sqrt(2) sqrt(pi / 2) in the plane
+    assert abs(energy_scores(normal, normal, n, m, level)) < Z
+    assert abs(energy_scores(normal, normal, n, m, 0.0)) > Z
+    assert abs(energy_scores(normal, normal, n, m, 1.3 * level)) > Z
+
+
+def test_between_two_gaussians_it_has_the_closed_form_plus_the_terms_i_equal_j():
+    n, m, shift, std = 30, 50, 0.7, 1.6
+    within_x, within_y = mean_abs_normal(0, math.sqrt(2)), mean_abs_normal(0, math.sqrt(2) * std)
+    true = 2 * mean_abs_normal(shift, math.hypot(1, std)) - within_x - within_y
+
+    def x(n, rng):
+        return rng.standard_normal((n, 1))
+
+    def y(m, rng):
+        return shift + std * rng.standard_normal((m, 1))
+
+    assert abs(energy_scores(x, y, n, m, true + within_x / n + within_y / m)) < Z
+    assert abs(energy_scores(x, y, n, m, true)) > Z
+
+
+def test_a_distance_that_overflows_is_refused():
+    with pytest.raises(ValueError, match="within the range of float64"):
+        energy_distance([[1e300]], [[-1e300]])
+
+
+def test_sliced_wasserstein_in_one_dimension_is_that_of_sorted_samples():
+    rng = np.random.default_rng(33)
+    x, y = rng.standard_normal((40, 1)), rng.standard_normal((40, 1)) + 1
+    expected = math.sqrt(np.mean((np.sort(x[:, 0]) - np.sort(y[:, 0])) ** 2))
+    assert sliced_wasserstein(x, y, rng, directions=3) == pytest.approx(expected, rel=1e-13)
+
+
+@quick
+@given(samples, st.integers(0, 99))
+def test_sliced_wasserstein_of_unequal_sizes_is_that_of_the_samples_repeated_to_equal_size(xy, seed):
+    x, y = xy
+    size = math.lcm(len(x), len(y))
+    x_all, y_all = (np.repeat(z, size // len(z), axis=0) for z in xy)
+    value, expected = (sliced_wasserstein(*pair, np.random.default_rng(seed), 5) for pair in ((x, y), (x_all, y_all)))
+    assert value == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_sliced_wasserstein_of_a_shift_is_its_length_over_root_d():
+    # SW^2 is the mean of (u . shift)^2; for d = 3, u . shift / |shift| is uniform over [-1, 1], its square has
+    # the expectation 1/3 and the variance 4/45
+    rng, shift, directions = np.random.default_rng(34), np.array([2.0, -1.0, 2.0]), 20_000
+    x = rng.standard_normal((3, 3))
+    square = sliced_wasserstein(x, x + shift, rng, directions) ** 2
+    assert abs(square - 9 / 3) < Z * math.sqrt(4 / 45 * 81 / directions)
+
+
+def test_same_seed_same_directions():
+    x, y = np.random.default_rng(35).standard_normal((2, 9, 2))
+    values = [sliced_wasserstein(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert values[0] == values[1] != values[2]
+
+
+@pytest.mark.parametrize("function", [energy_distance, lambda x, y: sliced_wasserstein(x, y, np.random.default_rng(0))])
+def test_what_is_not_two_finite_tables_of_one_width_is_refused(function):
+    good = np.zeros((3, 2))
+    with pytest.raises(ValueError, match=r"x and y must have the same d; got shapes \(3, 2\) and \(3, 1\)"):
+        function(good, np.zeros((3, 1)))
+    with pytest.raises(ValueError, match=r"y must have shape \(n, d\); got \(3,\)"):
+        function(good, np.zeros(3))
+    with pytest.raises(ValueError, match=r"x must be finite; got nan at \[0, 0\]"):
+        function(np.full((1, 2), np.nan), good)
+    with pytest.raises(TypeError, match="y must be real numbers"):
+        function(good, good * 1j)
+
+
+def test_directions_and_rng_are_checked():
+    x = np.zeros((3, 2))
+    with pytest.raises(ValueError, match="directions must be at least 1; got 0"):
+        sliced_wasserstein(x, x, np.random.default_rng(0), 0)
+    with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
+        sliced_wasserstein(x, x, 0)
+
+
+def test_importing_the_module_does_not_import_scipy():
+    code = "import refdiff.distance, sys; sys.exit(any(name.startswith('scipy') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
