@@ -1,0 +1,426 @@
+r"""A small network eps_hat(x_t, t), each operation with its derivative beside it.
+
+An operation returns its value and its *pullback*: the function that takes dy = dL/dy to the gradients of what
+went in. :class:`MLP` chains them: forward keeps the pullbacks on a tape, backward plays the tape in reverse.
+All parameters are views into one flat vector, so that a step of the optimizer is vector arithmetic.
+"""
+
+import itertools
+import math
+
+import numpy as np
+
+from refdiff.checks import check_rng, count, points
+
+__all__ = ["MLP", "clock_frequencies", "dense", "linear", "residual", "silu", "time_embedding"]
+
+BLOCK = 1024  # points that go through the network together when no gradient is wanted: they stay in the cache
+
+
+def linear(x, weight, bias):
+    r"""An affine map, y = x W + b.
+
+    .. math:: \partial x = \partial y\, W^\top, \qquad \partial W = x^\top \partial y, \qquad
+        \partial b = \textstyle\sum_{\text{rows}} \partial y
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, a)
+    weight : ndarray, shape (a, b)
+    bias : ndarray, shape (b,)
+
+    Returns
+    -------
+    y : ndarray, shape (n, b)
+    pullback : callable
+        dy of shape (n, b) -> (dx, dW, db).
+
+    Examples
+    --------
+    >>> y, pullback = linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
+    >>> y, pullback(np.array([[1.0]]))[0]
+    (array([[11.5]]), array([[3., 4.]]))
+    """
+    y = x @ weight
+    y += bias
+
+    def pullback(dy):
+        return dy @ weight.T, x.T @ dy, dy.sum(axis=0)
+
+    return y, pullback
+
+
+def silu(x):
+    r"""The sigmoid-weighted linear unit, y = x σ(x).
+
+    .. math:: \partial x = \partial y \left(\sigma(x) + y\,(1 - \sigma(x))\right)
+
+    The sigmoid is taken as σ(x) = (1 + tanh(x/2)) / 2, which no x overflows.
+
+    Parameters
+    ----------
+    x : ndarray, any shape
+
+    Returns
+    -------
+    y : ndarray, the shape of x
+    pullback : callable
+        dy -> dx, both of the shape of x.
+
+    Notes
+    -----
+    Source: Elfwing, Uchibe & Doya (2018), section 2.
+
+    Examples
+    --------
+    >>> y, pullback = silu(np.array([0.0, 50.0]))
+    >>> y, pullback(np.ones(2))
+    (array([ 0., 50.]), array([0.5, 1. ]))
+    """
+    sigma = (1 + np.tanh(x / 2)) / 2
+    y = x * sigma
+
+    def pullback(dy):
+        return dy * (sigma + y * (1 - sigma))
+
+    return y, pullback
+
+
+def dense(x, weight, bias):
+    r"""A hidden layer, y = silu(x W + b).
+
+    .. math:: \partial y \xrightarrow{\text{silu}} \partial (x W + b) \xrightarrow{\text{linear}}
+        (\partial x, \partial W, \partial b)
+
+    Parameters
+    ----------
+    x, weight, bias : ndarray
+        As in :func:`linear`.
+
+    Returns
+    -------
+    y : ndarray, shape (n, b)
+    pullback : callable
+        dy -> (dx, dW, db).
+    """
+    a, through_linear = linear(x, weight, bias)
+    y, through_silu = silu(a)
+
+    def pullback(dy):
+        return through_linear(through_silu(dy))
+
+    return y, pullback
+
+
+def residual(x, weight, bias):
+    r"""A hidden layer that adds to what it receives, y = x + silu(x W + b).
+
+    .. math:: \partial x = \partial y + \partial x_{\text{dense}}
+
+    Parameters
+    ----------
+    x, weight, bias : ndarray
+        As in :func:`linear`, with a = b.
+
+    Returns
+    -------
+    y : ndarray, shape (n, a)
+    pullback : callable
+        dy -> (dx, dW, db).
+
+    Notes
+    -----
+    Source: He et al. (2016), eq. 1.
+    """
+    branch, through_branch = dense(x, weight, bias)
+
+    def pullback(dy):
+        dx, dweight, dbias = through_branch(dy)
+        return dy + dx, dweight, dbias
+
+    return x + branch, pullback
+
+
+def time_embedding(t, frequencies):
+    r"""The angles at which t stands on clocks of different speed, as sines and cosines.
+
+    .. math:: \left(\sin \omega_1 t, \ldots, \sin \omega_k t, \cos \omega_1 t, \ldots, \cos \omega_k t\right)
+
+    Parameters
+    ----------
+    t : ndarray of int, any shape
+    frequencies : ndarray, shape (k,)
+        Radians per step; their dtype is that of the result. See :func:`clock_frequencies`.
+
+    Returns
+    -------
+    ndarray, shape (*t.shape, 2 k)
+
+    Notes
+    -----
+    Source: Vaswani et al. (2017), section 3.5.
+    """
+    angle = t[..., None].astype(frequencies.dtype) * frequencies
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=-1)
+
+
+def clock_frequencies(k):
+    r"""Return k frequencies in geometric progression, in radians per step.
+
+    .. math:: \omega_i = \frac{2\pi}{4 \cdot 1000^{(i - 1)/(k - 1)}}, \qquad i = 1, \ldots, k
+
+    The fastest clock goes round in 4 steps, so that neighbours t and t + 1 stand a right angle apart; the
+    slowest needs 4000 steps, so that over 1..1000 it moves through one right angle and no two t look alike.
+
+    Parameters
+    ----------
+    k : int
+
+    Returns
+    -------
+    ndarray, shape (k,)
+
+    Examples
+    --------
+    >>> 2 * np.pi / clock_frequencies(4)
+    array([   4.,   40.,  400., 4000.])
+    """
+    return 2 * np.pi / np.geomspace(4000 if k == 1 else 4, 4000, k)
+
+
+class MLP:
+    r"""A multilayer perceptron as denoiser: eps_hat = model(x_t, t).
+
+    .. math:: h_1 = \operatorname{silu}([x_t, \text{embedding}(t)]\, W_1 + b_1), \qquad
+        h_k = \operatorname{silu}(h_{k-1} W_k + b_k), \qquad
+        \hat\epsilon = h_{\text{depth}}\, W_{\text{depth}+1} + b_{\text{depth}+1}
+
+    With ``residual=True`` the hidden layers from the second on are h_k = h_{k-1} + silu(h_{k-1} W_k + b_k).
+    Weights start as N(0, 1/fan_in) (LeCun et al., 1998), biases as 0.
+
+    Parameters
+    ----------
+    dim : int
+        The dimension d of the data.
+    rng : numpy.random.Generator
+        Draws the weights.
+    width, depth : int
+        Units in a hidden layer, and hidden layers.
+    time_dim : int
+        The size of the time embedding: even, a sine and a cosine for each frequency.
+    residual : bool
+        Whether the hidden layers from the second on add to what they receive.
+    dtype : dtype
+        float32 or float64; what the parameters are kept in and the network computes in. complex128 serves to
+        differentiate by complex steps: f'(x) = Im f(x + ih) / h.
+
+    Attributes
+    ----------
+    theta, gradient : ndarray, shape (P,)
+        All parameters, and the gradient that the last :meth:`backward` left, each as one vector.
+    parameters, gradients : dict of str to ndarray
+        The same memory by name and in shape: weight_1 (d + time_dim, width), bias_1 (width,), ...
+    config : dict
+        The arguments that say what the network looks like.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer, `rng` is not a Generator, or `dtype` is none of the three.
+    ValueError
+        If a size is below 1 or `time_dim` is odd.
+
+    Examples
+    --------
+    >>> model = MLP(2, rng=np.random.default_rng(0))
+    >>> model
+    MLP(dim=2, width=128, depth=3, time_dim=32, residual=False, dtype='float32'): 37762 parameters
+    >>> model(np.zeros((5, 2)), 1).shape, model(np.zeros((5, 2)), [1, 2, 3, 4, 5]).dtype
+    ((5, 2), dtype('float64'))
+    """
+
+    def __init__(self, dim=2, *, rng, width=128, depth=3, time_dim=32, residual=False, dtype=np.float32):
+        check_rng(rng)
+        self._build(dim, width, depth, time_dim, residual, dtype)
+        for name, parameter in self.parameters.items():
+            if name.startswith("weight"):
+                parameter[...] = rng.standard_normal(parameter.shape) / math.sqrt(parameter.shape[0])
+
+    @classmethod
+    def from_theta(cls, theta, *, dim, width, depth, time_dim, residual, dtype):
+        """Return the network whose parameters are views into `theta`; nothing is copied.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (P,)
+            All parameters, in the order of :attr:`parameters`.
+        dim, width, depth, time_dim, residual, dtype
+            As in :class:`MLP`; ``**model.config`` of a network of the same shape.
+
+        Returns
+        -------
+        MLP
+
+        Raises
+        ------
+        ValueError
+            If `theta` is not a vector of the right length and dtype.
+
+        Examples
+        --------
+        >>> model = MLP(2, rng=np.random.default_rng(0))
+        >>> twin = MLP.from_theta(model.theta.copy(), **model.config)
+        >>> bool(np.all(twin(np.ones((1, 2)), 7) == model(np.ones((1, 2)), 7)))
+        True
+        """
+        model = cls.__new__(cls)
+        model._build(dim, width, depth, time_dim, residual, dtype, theta)
+        return model
+
+    def _build(self, dim, width, depth, time_dim, residual, dtype, theta=None):
+        """Check the sizes, lay all parameters out in one vector and name the views into it."""
+        self.dim = count(dim, "dim")
+        width, depth, time_dim = count(width, "width"), count(depth, "depth"), count(time_dim, "time_dim", least=2)
+        if time_dim % 2:
+            raise ValueError(f"time_dim must be even, a sine and a cosine for each frequency; got {time_dim}.")
+        if not isinstance(residual, bool):
+            raise TypeError(f"residual must be True or False; got {residual!r}.")
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64, np.complex128):
+            raise TypeError(f"dtype must be float32, float64 or complex128; got {dtype}.")
+        self.config = {
+            "dim": self.dim,
+            "width": width,
+            "depth": depth,
+            "time_dim": time_dim,
+            "residual": residual,
+            "dtype": dtype.name,
+        }
+        self._frequencies = clock_frequencies(time_dim // 2).astype(np.finfo(dtype).dtype)  # t stays real
+
+        sizes = [self.dim + time_dim, *[width] * depth, self.dim]
+        shapes = {}
+        for k, (before, after) in enumerate(itertools.pairwise(sizes), start=1):
+            shapes |= {f"weight_{k}": (before, after), f"bias_{k}": (after,)}
+        number = sum(math.prod(shape) for shape in shapes.values())
+        if theta is None:
+            theta = np.zeros(number, dtype)
+        elif theta.shape != (number,) or theta.dtype != dtype or not theta.flags.c_contiguous:
+            raise ValueError(
+                f"theta must be contiguous {dtype} of shape ({number},); got {theta.dtype} of shape {theta.shape}."
+            )
+        self.theta, self.gradient = theta, np.zeros(number, dtype)
+        self.parameters, self.gradients = views(self.theta, shapes), views(self.gradient, shapes)
+
+    def __repr__(self):
+        config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        return f"MLP({config}): {self.theta.size} parameters"
+
+    def layers(self):
+        """Return the operations from input to output: the k-th takes weight_k and bias_k."""
+        inner = residual if self.config["residual"] else dense
+        return [dense, *[inner] * (self.config["depth"] - 1), linear]
+
+    def forward(self, x, t):
+        """Return eps_hat and the tape from which :meth:`backward` finds the gradients.
+
+        Parameters
+        ----------
+        x : array_like, shape (..., d)
+            The points x_t; taken into the network's dtype.
+        t : int or array_like of int
+            The steps, counted 1..T: one for all points, or one for each, of shape x.shape[:-1].
+
+        Returns
+        -------
+        eps_hat : ndarray, shape (..., d)
+            In the network's dtype.
+        tape : list of callable
+            The pullbacks of the layers. It refers to the parameters: play it before they change.
+
+        Raises
+        ------
+        TypeError
+            If `x` is not made of real numbers, or `t` is a float or a bool.
+        ValueError
+            If the last axis of `x` is not d, `t` does not have one entry for each point, or t < 1.
+        """
+        x, t = self._lined_up(x, t)
+        rows = x.reshape(-1, self.dim)
+        embedding = time_embedding(t.reshape(-1), self._frequencies)  # one row, or one for each point
+        h = np.concatenate([rows, np.broadcast_to(embedding, (len(rows), embedding.shape[1]))], axis=1)
+        tape = []
+        for k, layer in enumerate(self.layers(), start=1):
+            h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
+            tape.append(pullback)
+        return h.reshape(x.shape), tape
+
+    def backward(self, tape, grad_output):
+        """Fill :attr:`gradients` and return dL/dx, given dL/d eps_hat.
+
+        Parameters
+        ----------
+        tape : list of callable
+            From :meth:`forward`.
+        grad_output : array_like, shape (..., d)
+            The gradient of the loss L with respect to eps_hat.
+
+        Returns
+        -------
+        grad_x : ndarray, shape (..., d)
+        """
+        grad_output = np.asarray(grad_output).astype(self.theta.dtype, copy=False)
+        dy = grad_output.reshape(-1, self.dim)
+        for k, pullback in reversed(list(enumerate(tape, start=1))):
+            dy, self.gradients[f"weight_{k}"][...], self.gradients[f"bias_{k}"][...] = pullback(dy)
+        return dy[:, : self.dim].reshape(grad_output.shape)  # the columns behind belong to the embedding
+
+    def __call__(self, x, t):
+        """Return eps_hat(x_t, t), as :meth:`forward` does but in float64 and without a tape.
+
+        Parameters
+        ----------
+        x : array_like, shape (..., d)
+            The points x_t.
+        t : int or array_like of int
+            The steps, counted 1..T: one for all points, or one for each, of shape x.shape[:-1].
+
+        Returns
+        -------
+        ndarray, shape (..., d)
+            In float64 as every denoiser's, whatever the network computes in.
+        """
+        x, t = self._lined_up(x, t)
+        eps_hat = np.empty(x.shape, np.result_type(x.dtype, np.float64))
+        rows_in, rows_out = x.reshape(-1, self.dim), eps_hat.reshape(-1, self.dim)
+        t = t.reshape(-1)
+        for start in range(0, len(rows_in), BLOCK):
+            rows = slice(start, start + BLOCK)
+            rows_out[rows] = self.forward(rows_in[rows], t[rows] if t.size > 1 else t[0])[0]
+        return eps_hat
+
+    def _lined_up(self, x, t):
+        """Return x in the network's dtype and t as integers, one or one for each point."""
+        dtype = self.theta.dtype
+        x = np.asarray(x) if dtype.kind == "c" else points(x, "x")
+        if x.ndim == 0 or x.shape[-1] != self.dim:
+            raise ValueError(f"x must have shape (..., {self.dim}), this network's dim; got {x.shape}.")
+        t = np.asarray(t)
+        if t.dtype.kind not in "iu":
+            raise TypeError(f"t must be an integer or integers; got dtype {t.dtype}. Steps are counted 1..T.")
+        if t.ndim and t.shape != x.shape[:-1]:
+            raise ValueError(
+                f"t must be one integer or have one entry per point: shape {x.shape[:-1]} beside points of shape"
+                f" {x.shape}; got {t.shape}. The last axis of the points is the event."
+            )
+        if t.size and t.min() < 1:
+            raise ValueError(f"t runs over 1..T; got {t.min()}. Zero-based steps, as in diffusers? Add 1.")
+        return x.astype(dtype, copy=False), t
+
+
+def views(vector, shapes):
+    """Return a dict of views that cut `vector` into arrays of the given `shapes`, in their order."""
+    ends = itertools.accumulate(math.prod(shape) for shape in shapes.values())
+    return {
+        name: vector[end - math.prod(shape) : end].reshape(shape) for end, (name, shape) in zip(ends, shapes.items())
+    }
