@@ -50,7 +50,8 @@ def posterior(schedule, x_0, x_t, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 6 and 7. Identities: ``bayes.posterior_mean``, ``bayes.posterior_var``.
+    Source: Ho, Jain & Abbeel (2020), eq. 6 and 7. Identities: ``bayes.posterior_mean``,
+    ``bayes.posterior_var``, ``bayes.rule``.
 
     Examples
     --------
@@ -226,7 +227,7 @@ def log_c_2(schedule, x_0, x_t, t):
 
     Notes
     -----
-    Source: as for C_1, the square expanded. Identity: ``bayes.log_c_2``.
+    Source: normalisation of Ho, Jain & Abbeel (2020), eq. 6, the square expanded. Identity: ``bayes.log_c_2``.
     """
     d = points(x_t, "x_t").shape[-1]
     constant = quadratic_constant(schedule, x_0, x_t, t)

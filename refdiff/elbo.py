@@ -10,7 +10,7 @@ import numpy as np
 
 from refdiff import forward, reverse
 from refdiff.bayes import posterior
-from refdiff.checks import check_rng, count, real, table
+from refdiff.checks import call_denoiser, check_rng, count, real, table
 from refdiff.gaussian import Gaussian, bits, kl
 
 __all__ = [
@@ -53,7 +53,7 @@ class Bound:
 
     @property
     def total(self):
-        """The whole bound, shape (n,), in nats."""
+        """The whole bound, shape (n,), in nats. Identity: ``elbo.bits_per_dim``."""
         return self.reconstruction + self.terms.sum(axis=0) + self.prior
 
     def bits_per_dim(self):
@@ -63,6 +63,10 @@ class Bound:
 
         With the Gaussian decoder this codes a density in the units of x_0 and may be negative: for data scaled by
         c it changes by log2(c). With the discretized decoder it is a code length.
+
+        Notes
+        -----
+        Source: Ho, Jain & Abbeel (2020), Table 1, which reports it. Identity: ``elbo.bits_per_dim``.
         """
         return bits(self.total) / self.d
 
@@ -436,5 +440,5 @@ def simple_loss(schedule, denoiser, x_0, rng):
     x_0 = table(x_0, "x_0")
     t = check_rng(rng).integers(1, schedule.T + 1, size=len(x_0))  # the upper end is exclusive
     eps = rng.standard_normal(x_0.shape)
-    eps_hat = reverse.call(denoiser, forward.diffuse(schedule, x_0, eps, t), t)
+    eps_hat = call_denoiser(denoiser, forward.diffuse(schedule, x_0, eps, t), t)
     return np.sum((eps - eps_hat) ** 2, axis=-1)

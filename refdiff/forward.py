@@ -36,7 +36,8 @@ def transition(schedule, x_prev, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 2. Identity: ``forward.transition``.
+    Source: Ho, Jain & Abbeel (2020), eq. 2. Identities: ``forward.transition``, ``bayes.markov``,
+    ``bayes.rule``.
 
     Examples
     --------
@@ -114,7 +115,7 @@ def marginal(schedule, x_0, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 4. Identity: ``forward.marginal``.
+    Source: Ho, Jain & Abbeel (2020), eq. 4. Identities: ``forward.marginal``, ``bayes.rule``.
 
     Examples
     --------

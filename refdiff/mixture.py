@@ -91,6 +91,8 @@ class GaussianMixture:
         r"""The mean of the mixture, shape (d,).
 
         .. math:: \mathbb{E}[x] = \sum_k w_k m_k
+
+        Identity: ``mixture.moments``.
         """
         return self.weights @ self.means
 
@@ -99,6 +101,8 @@ class GaussianMixture:
         r"""The variance of each coordinate, shape (d,).
 
         .. math:: \operatorname{Var}[x] = \sum_k w_k \left(v_k + m_k^2\right) - \mathbb{E}[x]^2
+
+        Identity: ``mixture.moments``.
         """
         return self.weights @ (self.variances + (self.means - self.mean) ** 2)
 
@@ -356,6 +360,8 @@ class PointwiseMixture:
         r"""The conditional mean, shape (..., d).
 
         .. math:: \mathbb{E}[y \mid x] = \sum_k r_k m_k
+
+        Identity: ``mixture.pointwise_moments``.
         """
         return np.sum(self.weights[..., None] * self.means, axis=-2)
 
@@ -364,6 +370,8 @@ class PointwiseMixture:
         r"""The conditional variance of each coordinate, shape (..., d).
 
         .. math:: \operatorname{Var}[y \mid x] = \sum_k r_k \left(v_k + (m_k - \mathbb{E}[y \mid x])^2\right)
+
+        Identity: ``mixture.pointwise_moments``.
         """
         spread = self.variances + (self.means - self.mean[..., None, :]) ** 2
         return np.sum(self.weights[..., None] * spread, axis=-2)
@@ -381,6 +389,10 @@ class PointwiseMixture:
         Returns
         -------
         ndarray, shape (...)
+
+        Notes
+        -----
+        Source: Bishop (2006), section 5.6. Identity: ``mixture.pointwise_log_density``.
         """
         return log_sum_exp(log_components(points(y, "y"), self.weights, self.means, self.variances))
 
@@ -396,6 +408,15 @@ class PointwiseMixture:
         Returns
         -------
         ndarray, shape (..., d)
+
+        Raises
+        ------
+        TypeError
+            If `rng` is not a Generator.
+
+        Notes
+        -----
+        Source: Bishop (2006), section 8.1.2. Identity: ``mixture.pointwise_sample``.
         """
         u = check_rng(rng).random(self.weights.shape[:-1])
         below = np.cumsum(self.weights, axis=-1)[..., :-1] < u[..., None]  # the last edge is 1 but for rounding

@@ -6,11 +6,11 @@ The variance of a step is not learnt; the two choices that are usual, beta_t and
 
 import numpy as np
 
-from refdiff.checks import check_rng, count, points, real
+from refdiff.checks import call_denoiser, check_rng, count, points, real
 from refdiff.gaussian import Gaussian
 from refdiff.parameterize import mean_from_eps
 
-__all__ = ["ancestral", "call", "decoder_var", "prior", "sample", "transition", "var"]
+__all__ = ["ancestral", "decoder_var", "prior", "sample", "transition", "var"]
 
 
 def var(schedule, t, variance="posterior"):
@@ -102,24 +102,6 @@ def decoder_var(schedule, convention="beta_1"):
     return float(number)
 
 
-def call(denoiser, x_t, t):
-    """Return denoiser(x_t, t) as float64, checked to have the shape of x_t.
-
-    Raises
-    ------
-    TypeError
-        If the denoiser is not callable or does not return real numbers.
-    ValueError
-        If it returns another shape.
-    """
-    if not callable(denoiser):
-        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
-    eps_hat = points(denoiser(x_t, t), "denoiser(x_t, t)")
-    if eps_hat.shape != x_t.shape:
-        raise ValueError(f"denoiser(x_t, t) must have the shape of x_t, {x_t.shape}; got {eps_hat.shape}.")
-    return eps_hat
-
-
 def prior(n, d):
     r"""Return p(x_T), where sampling starts.
 
@@ -184,7 +166,7 @@ def transition(schedule, denoiser, x_t, t, variance="posterior"):
     sigma_2 = var(schedule, t, variance)
     if np.ndim(sigma_2):
         sigma_2 = sigma_2[..., None]
-    return Gaussian(mean_from_eps(schedule, x_t, call(denoiser, x_t, t), t), sigma_2, point_mass=True)
+    return Gaussian(mean_from_eps(schedule, x_t, call_denoiser(denoiser, x_t, t), t), sigma_2, point_mass=True)
 
 
 def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):

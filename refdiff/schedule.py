@@ -107,7 +107,9 @@ class Schedule:
 
         Notes
         -----
-        Identities: ``schedule.alpha_bar``, ``schedule.one_minus_alpha_bar``, ``schedule.beta_tilde``, ``schedule.snr``.
+        Source: Ho, Jain & Abbeel (2020), section 2 and eq. 7. Identities: ``schedule.alpha_bar``,
+        ``schedule.one_minus_alpha_bar``, ``schedule.rates``, ``schedule.snr``, ``schedule.beta_tilde``,
+        ``schedule.limit``.
 
         Examples
         --------
@@ -407,6 +409,10 @@ class Schedule:
             If t is a float or a bool.
         ValueError
             If t is out of range or does not have one entry for each point.
+
+        Notes
+        -----
+        Source: the convention of this library. Identity: ``schedule.index``.
 
         Examples
         --------

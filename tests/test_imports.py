@@ -10,7 +10,19 @@ import pytest
 import refdiff
 
 PACKAGE = Path(refdiff.__file__).parent
-ORDER = ["checks", "files", "kernels", *refdiff.CHAPTERS, "toys", "points", "distance", "network", "verify", "plot", "cli"]
+ORDER = [
+    "checks",
+    "files",
+    "kernels",
+    *refdiff.CHAPTERS,
+    "toys",
+    "points",
+    "distance",
+    "network",
+    "verify",
+    "plot",
+    "cli",
+]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

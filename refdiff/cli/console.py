@@ -18,9 +18,11 @@ def progress(total, what):
 def line(verdict):
     """Return a verdict as one line: key, claimed, measured, error, verdict."""
     known = f"claimed {verdict.claimed:< 12.6g} measured {verdict.measured:< 12.6g}"
-    detail = verdict.message or (
-        f"exact error {verdict.error:.0e}, p {verdict.p_value:.0e}, would have caught {100 * verdict.detects:.2g} %"
-    )
+    detail = verdict.message or f"exact error {verdict.error:.0e}, p {verdict.p_value:.0e}"
+    if verdict.holds:
+        detail += f", would have caught {100 * verdict.detects:.2g} %"
+    elif not verdict.message:
+        detail = f"{verdict.what}; {detail}; {verdict.case}"
     return f"{verdict.status:<12} {verdict.key:<36} {known} {detail}"
 
 

@@ -38,6 +38,30 @@ def refute(erratum):
     return None
 
 
+def refutation(erratum):
+    """Return an erratum with what refutes it, as JSON can hold it."""
+    found = refute(erratum)
+    by, what, claimed, truth, error = found if found is not None else (None, None, math.nan, math.nan, math.nan)
+
+    def number(x):
+        return x if math.isfinite(x) else None
+
+    return {
+        "key": erratum.key,
+        "source": erratum.source,
+        "says": erratum.says,
+        "correct": erratum.correct,
+        "replaces": erratum.replaces,
+        "coincides": erratum.coincides,
+        "refuted": found is not None,
+        "by": by,
+        "what": what,
+        "claimed": number(claimed),
+        "truth": number(truth),
+        "error": number(error),
+    }
+
+
 def run(args):
     from refdiff import verify
 
@@ -45,30 +69,22 @@ def run(args):
     unknown = [key for key in args.keys if key not in verify.ERRATA and key not in chapters]
     if unknown:
         raise ValueError(f"no erratum or chapter is called {unknown[0]!r}; `refdiff errata` lists them all.")
-    rows, survivors = [], []
+    rows = []
     for key, erratum in verify.ERRATA.items():
         if args.keys and key not in args.keys and erratum.replaces.split(".")[0] not in args.keys:
             continue
-        refuted = refute(erratum)
-        row = {
-            "key": key,
-            "source": erratum.source,
-            "says": erratum.says,
-            "correct": erratum.correct,
-            "replaces": erratum.replaces,
-        }
-        print(f"{key}\n  found in   {erratum.source}\n  says       {erratum.says}\n  right is   {erratum.correct}")
-        if erratum.coincides:
-            print(f"  coincides  {erratum.coincides}")
-        if refuted is None:
-            survivors.append(key)
+        row = refutation(erratum)
+        rows.append(row)
+        print(f"{key}\n  found in   {row['source']}\n  says       {row['says']}\n  right is   {row['correct']}")
+        if row["coincides"]:
+            print(f"  coincides  {row['coincides']}")
+        if not row["refuted"]:
             print("  NOT REFUTED\n")
+        elif row["truth"] is None:
+            print(f"  refuted    by {row['by']}; {row['what']}\n")
         else:
-            by, what, claimed, right, error = refuted
-            numbers = f"{what}: {claimed:.6g}, but the truth is {right:.6g}" if math.isfinite(right) else what
-            print(f"  refuted    by {by}; {numbers}\n")
-            row |= {"by": by, "what": what, "claimed": claimed, "truth": right, "error": error}
-        rows.append({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()})
+            print(f"  refuted    by {row['by']}; {row['what']}: {row['claimed']:.6g}, in truth {row['truth']:.6g}\n")
+    survivors = [row["key"] for row in rows if not row["refuted"]]
     print(f"{len(rows) - len(survivors)} of {len(rows)} errata refuted.")
     if args.json:
         write_text(args.json, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")

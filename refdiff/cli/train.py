@@ -48,8 +48,10 @@ def run(args):
     import numpy as np
 
     from refdiff import Schedule, network
+    from refdiff.checks import count
 
     out = Path(args.out)
+    count(args.steps, "--steps")
     if not out.parent.is_dir():
         raise ValueError(f"--out must lie in a directory that exists; got {out}.")
     data_rng, rng = (np.random.default_rng(s) for s in np.random.SeedSequence(args.seed).spawn(2))
@@ -61,15 +63,17 @@ def run(args):
         kept = {"data": args.data, "seed": args.seed}
         if any(found.metadata.get(name) != value for name, value in kept.items()):
             raise ValueError(f"--resume needs the data and seed of {out}: {found.metadata}; got {kept}.")
-        model, state, schedule, metadata = found.model, found.state, found.schedule, found.metadata
-        steps, batch_size = metadata["steps"], metadata["batch_size"]
+        model, state, metadata = found.model, found.state, found.metadata
     else:
         model = network.MLP(data.shape[1], rng=rng, width=args.width, depth=args.depth, residual=args.residual)
-        state, steps, batch_size = network.TrainingState.start(model), args.steps, args.batch_size
-        schedule = getattr(Schedule, args.schedule)(args.T)
-        metadata = {"data": args.data, "seed": args.seed, "steps": steps, "batch_size": batch_size}
+        state = network.TrainingState.start(model)
+        metadata = {name: vars(args)[name] for name in ("data", "seed", "steps", "batch_size", "schedule", "T")}
         if mean is not None:
             metadata |= {"mean": mean.tolist(), "std": std.tolist()}
+
+    steps = metadata["steps"]
+    # by its constructor and not from the betas kept: resuming is to give the same bits
+    schedule = getattr(Schedule, metadata["schedule"])(metadata["T"])
 
     def keep():
         network.save(out, model, schedule=schedule, metadata=metadata, state=state)
@@ -77,7 +81,7 @@ def run(args):
     if state.step >= steps:
         print(f"{out} has made all its {steps} steps.")
         return cli.HOLDS
-    records = network.fit(model, data, schedule, rng, steps, batch_size=batch_size, state=state)
+    records = network.fit(model, data, schedule, rng, steps, batch_size=metadata["batch_size"], state=state)
     record = None
     with progress(steps, f"train {args.data}") as bar:
         bar.update(state.step)

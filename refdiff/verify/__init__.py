@@ -5,6 +5,7 @@ judged. ``CATALOGUE`` holds the identities, ``ERRATA`` wrong formulas found in p
 """
 
 from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills CATALOGUE and ERRATA
+from refdiff.verify.errata.sources import SOURCES
 from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided
 from refdiff.verify.judge import ALPHA, BUDGETS, Report, Verdict, examine, judge, power_is_certified
 
@@ -13,6 +14,7 @@ __all__ = [
     "BUDGETS",
     "CATALOGUE",
     "ERRATA",
+    "SOURCES",
     "Erratum",
     "Identity",
     "NotProvided",

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, ndtr, ndtri
 
 __all__ = ["Comparison", "Exact", "Inconclusive", "Statistic", "Trial", "stream"]
@@ -139,7 +140,8 @@ class Trial:
         margin = np.atleast_1d(summands.std(axis=0)) / math.sqrt(len(summands))
         accepts, typical = [np.atleast_1d(a) for a in accepts], [np.atleast_1d(a) for a in typical]
         scale = np.broadcast_to(np.where(np.asarray(scale) > 0, scale, 1.0), claimed.shape)
-        known = np.isfinite(claimed) & np.isfinite(measured)
+        # a claim that is no number, or a variance below zero, leaves a p-value that is no number: refuted, not passed
+        known = np.isfinite(claimed) & np.isfinite(measured) & np.isfinite(p_value)
         p = float(min(1.0, p_value.size * np.where(known, p_value, 0.0).min()))
         self.found.append(Statistic(what, claimed, measured, p, accepts, typical, self.alpha, self.n, scale, margin))
 
@@ -152,7 +154,7 @@ class Trial:
         .. math:: \frac{\sum_i w_i (x_i - \mu_i)}{\sqrt{\sum_i w_i^2 \sigma_i^2}} \sim \mathcal{N}(0, 1)
         """
         samples = _column(samples)
-        mean, var, weight = (np.broadcast_to(_column(a), samples.shape) for a in (mean, var, weight))
+        mean, var, weight = (_beside(a, samples) for a in (mean, var, weight))
         claimed, measured = (weight * mean).mean(axis=0), (weight * samples).mean(axis=0)
         std = np.sqrt((weight**2 * var).sum(axis=0)) / len(samples)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -173,7 +175,7 @@ class Trial:
         """
         samples = _column(samples)
         n, d = samples.shape
-        squares = (samples - _column(mean)) ** 2
+        squares = (samples - _beside(mean, samples)) ** 2
         measured = squares.mean(axis=0)
         claimed = np.broadcast_to(np.asarray(var, dtype=float), (d,))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -285,6 +287,12 @@ def _column(a):
     return a[:, None] if a.ndim == 1 else a
 
 
+def _beside(a, samples):
+    """Return `a`, given for all samples, for each (n,), for each coordinate (d,) or for both, in their shape (n, d)."""
+    a = np.asarray(a, dtype=float)
+    return np.broadcast_to(a[:, None] if a.shape == (len(samples),) else a, samples.shape)
+
+
 def _chi_square(n, tail):
     """Return the quantiles at `tail` and 1 - `tail` of a chi-square variable with n degrees, over n."""
     return 2 * gammaincinv(n / 2, tail) / n, 2 * gammainccinv(n / 2, tail) / n
@@ -320,10 +328,9 @@ class _QuadraticForm:
             low, high = high, min(2 * high, (high + limit) / 2)
             if limit - high < 1e-14 * limit:
                 break
-        for _ in range(80):
-            middle = (low + high) / 2
-            low, high = (middle, high) if function(sign * middle) < target else (low, middle)
-        return sign * low  # from below, so that the bound stays on the safe side
+        if function(sign * high) <= target:  # beyond what W can reach
+            return sign * high
+        return sign * brentq(lambda x: function(sign * x) - target, low, high, xtol=1e-15 * high, rtol=1e-12)
 
     def rate(self, deviation):
         """Return sup over lambda of lambda d - psi(lambda), which bounds P(mean - E >= d) by exp(-n rate)."""

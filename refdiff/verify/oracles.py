@@ -74,7 +74,7 @@ def integrate(f, low, high, points=4001):
     """
     x = np.linspace(low, high, points)
     values = np.asarray(f(x))
-    return values.sum(axis=0) * (x[1] - x[0])
+    return values.sum(axis=0) * ((high - low) / (points - 1))
 
 
 def gradient(f, x, step=1e-3):

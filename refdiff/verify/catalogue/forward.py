@@ -1,0 +1,233 @@
+r"""Identities of the forward process, judged by the dense joint Gaussian of the chain and by walking it.
+
+The walk is the definition, so it is judged from the outside: by what x_0 adds to it, by what its noise may depend on,
+and by the law of each of its steps given all that came before.
+"""
+
+import numpy as np
+
+from refdiff.forward import walk
+from refdiff.verify.evidence import stream
+from refdiff.verify.identity import identity
+from refdiff.verify.oracles import condition, dense_joint, path_weights
+
+
+def spread_out(case, trial):
+    """Return n starting points around case.x_0 that differ, so that x_0 has something to be regressed on."""
+    return case.repeat(case.x_0, trial.n) + 2.0 * trial.rng.standard_normal((trial.n, case.d))
+
+
+def side_by_side(x):
+    """Return steps of shape (k, n, d) as the columns of one array (n, k d), to be judged at once."""
+    return np.concatenate(list(x), axis=1)
+
+
+@identity(
+    "forward.walk",
+    judges="forward.walk",
+    states=r"x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t, \qquad"
+    r" \epsilon_t \sim \mathcal{N}(0, I) \text{ independent of } x_0, \ldots, x_{t-1}",
+    source="Ho, Jain & Abbeel (2020), eq. 2",
+    statistics=6,
+    coincides="Walks that jump from x_0 to each x_t afresh have the right marginals: only pairs of steps tell.",
+)
+class Walk:
+    """The noise of a step, divided by what it should be scaled with, depends on the stream of random numbers alone:
+    not on x_0 and not on the betas. By chance, each step is regressed on x_0, the step before and the whole past.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        def run(schedule, x_0):
+            return claimed.forward.walk(schedule, x_0.copy(), stream("walk", case))
+
+        def noise(x, beta):
+            beta = np.array(beta)[:, None, None]
+            return (x[1:] - np.sqrt(1 - beta) * x[:-1]) / np.sqrt(beta)
+
+        x_0 = np.array([case.x_0, case.x_t])
+        start, _ = path_weights(case.beta)
+        x, from_zero = run(case.schedule, x_0), run(case.schedule, 0 * x_0)
+        evidence.close("where the walk starts", x[0], x_0)
+        evidence.close("what x_0 adds to x_t", x - from_zero, start[:, None, None] * x_0)
+        half = [beta / 2 for beta in case.beta]
+        gentle = run(case.schedule.from_betas(half), x_0)
+        evidence.close("the noise under other betas", noise(gentle, half), noise(x, case.beta))
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        x_0 = spread_out(case, trial)
+        x = claimed.forward.walk(case.schedule, x_0.copy(), trial.rng)
+        x = np.concatenate([[x_0], x[1:]])  # from where it was asked to start
+        beta = np.repeat(case.beta, case.d)
+        before, after = side_by_side(x[:-1]), side_by_side(x[1:])
+        mean = np.sqrt(1 - beta) * before
+        trial.conditional(
+            "x_t given its past",
+            after,
+            mean,
+            beta,
+            x_0=np.tile(x_0, case.T),
+            x_prev=before,
+            past=side_by_side(np.cumsum(x[:-1], axis=0)),
+            other=np.roll(after - mean, 1, axis=1),  # the noise of another coordinate or step
+        )
+
+
+@identity(
+    "forward.transition",
+    judges="forward.transition",
+    states=r"q(x_t \mid x_{t-1}) = \mathcal{N}\left(\sqrt{\alpha_t}\,x_{t-1},\; \beta_t I\right)",
+    source="Ho, Jain & Abbeel (2020), eq. 2",
+    statistics=3,
+    coincides="Where two betas in a row are equal, a variance with the index of the step before is right.",
+)
+class Transition:
+    """Given the step before, each step of the dense joint has this mean and variance; so have those of a walk."""
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        mean, cov = dense_joint(case.beta, case.x_0, case.var_q)
+        steps = np.arange(1, case.T + 1)
+        truth = [condition(mean, cov, t, {t - 1: case.x_t}) for t in steps]
+        q = claimed.forward.transition(case.schedule, case.repeat(case.x_t, case.T), steps)
+        evidence.close("E[x_t | x_{t-1}]", q.mean, [m for m, _ in truth])
+        evidence.close("Var[x_t | x_{t-1}]", q.var, [[v] * case.d for _, v in truth])
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        q = claimed.forward.transition(case.schedule, x[case.t - 1], case.t)
+        trial.conditional("x_t given x_{t-1}", x[case.t], q.mean, q.var[0], x_prev=x[case.t - 1])
+
+
+@identity(
+    "forward.jump",
+    judges="forward.jump",
+    states=r"q(x_t \mid x_s) = \mathcal{N}\left(\sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s,\;"
+    r" \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right) I\right), \qquad s < t",
+    source="Kingma et al. (2021), eq. 2 and 3",
+    statistics=4,
+    coincides="With s = t - 1 it is the transition, with s = 0 the marginal: wrong ratios may be right at one of them.",
+)
+class Jump:
+    """Given any earlier step, a step of the dense joint has this mean and variance, and x_0 adds nothing."""
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        mean, cov = dense_joint(case.beta, case.x_0, case.var_q)
+        s, t = np.triu_indices(case.T + 1, k=1)  # every pair 0 <= s < t <= T
+        truth = [condition(mean, cov, b, {a: case.x_t}) for a, b in zip(s, t)]
+        q = claimed.forward.jump(case.schedule, case.repeat(case.x_t, len(s)), s, t)
+        evidence.close("E[x_t | x_s]", q.mean, [m for m, _ in truth])
+        evidence.close("Var[x_t | x_s]", q.var, [[v] * case.d for _, v in truth])
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        s, t = np.array([case.s, 0]), np.array([case.t, case.T])  # between two steps, and across the whole chain
+        q = claimed.forward.jump(case.schedule, x[s], np.tile(s[:, None], trial.n), np.tile(t[:, None], trial.n))
+        x_s, x_t, mean = side_by_side(x[s]), side_by_side(x[t]), side_by_side(q.mean)
+        trial.conditional("x_t given x_s", x_t, mean, q.var[:, 0].ravel(), x_s=x_s, x_0=side_by_side(x[[0, 0]]))
+
+
+@identity(
+    "forward.marginal",
+    judges="forward.marginal",
+    states=r"q(x_t \mid x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\,x_0,\; (1 - \bar\alpha_t) I\right)",
+    source="Ho, Jain & Abbeel (2020), eq. 4",
+    statistics=3,
+    coincides="At t = 1 the marginal is the transition, and formulas that confuse the two agree.",
+)
+class Marginal:
+    """The weights with which x_0 and each step's noise enter x_t, by running the recursion; and walks, at two steps at
+    once, so that a step per point is asked for.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        mean, cov = dense_joint(case.beta, case.x_0)
+        steps = np.arange(1, case.T + 1)
+        q = claimed.forward.marginal(case.schedule, case.repeat(case.x_0, case.T), steps)
+        evidence.close("E[x_t | x_0]", q.mean, mean[1:])
+        evidence.close("Var[x_t | x_0]", q.var, np.tile(np.diag(cov)[1:, None], case.d))
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        steps = np.array([case.s, case.t])
+        q = claimed.forward.marginal(case.schedule, x[[0, 0]], np.tile(steps[:, None], trial.n))
+        mean, var = side_by_side(q.mean), q.var[:, 0].ravel()
+        trial.conditional("x_t given x_0", side_by_side(x[steps]), mean, var, x_0=side_by_side(x[[0, 0]]))
+
+
+@identity(
+    "forward.diffuse",
+    judges="forward.diffuse",
+    states=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon, \qquad \epsilon ="
+    r" \frac{1}{\sqrt{1 - \bar\alpha_t}} \sum_{s \le t} \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}\,\beta_s}\,\epsilon_s",
+    source="Ho, Jain & Abbeel (2020), section 3.2",
+    statistics=4,
+    coincides="The law of x_t does not see the sign of the noise; a path does.",
+)
+class Diffuse:
+    """Fed with the merged noise of a path, it must land where the path went: the law alone would let a sign pass.
+    By chance, fresh noise must give the marginal, and the walk's own noise must predict the walk's own x_{t-1}.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        start, weights = path_weights(case.beta)
+        noise = stream("diffuse", case).standard_normal((case.T, case.d))
+        x = np.outer(start, case.x_0) + weights @ noise
+        eps = (weights @ noise)[1:] / np.linalg.norm(weights[1:], axis=1, keepdims=True)
+        steps = np.arange(1, case.T + 1)
+        found = claimed.forward.diffuse(case.schedule, case.repeat(case.x_0, case.T), eps, steps)
+        evidence.close("x_t of a path", found, x[1:])
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        t, x = case.t, walk(case.schedule, spread_out(case, trial), trial.rng)
+        start, _ = path_weights(case.beta)
+        _, cov = dense_joint(case.beta, case.x_0)
+        merged = (x[t] - start[t] * x[0]) / np.sqrt(cov[t, t])
+        eps = np.stack([trial.rng.standard_normal(merged.shape), merged])
+        drawn, retraced = claimed.forward.diffuse(case.schedule, x[[0, 0]], eps, np.full((2, trial.n), t))
+        trial.conditional("x_t given x_0", drawn, start[t] * x[0], cov[t, t], x_0=x[0])
+        gain = cov[t, t - 1] / cov[t, t]
+        mean = start[t - 1] * x[0] + gain * (retraced - start[t] * x[0])
+        trial.mean("x_{t-1} times eps", x[t - 1], mean, cov[t - 1, t - 1] - gain * cov[t, t - 1], weight=merged)
+
+
+@identity(
+    "forward.covariance",
+    judges="forward.covariance",
+    states=r"\operatorname{Cov}(x_s, x_t \mid x_0) = \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,(1 - \bar\alpha_s),"
+    r" \qquad s \le t",
+    source="from q(x_t | x_s), Kingma et al. (2021), eq. 2",
+    statistics=2,
+    coincides="At s = t it is the variance of the marginal, which wrong paths may have too.",
+)
+class Covariance:
+    """Two steps are made of the same noises: the inner products of their weights are their covariance. By chance, the
+    mean of the product of two steps of a walk, a quadratic form in normals.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        _, cov = dense_joint(case.beta, case.x_0)
+        steps = np.arange(1, case.T + 1)
+        evidence.close("all pairs", claimed.forward.covariance(case.schedule, steps[:, None], steps), cov[1:, 1:])
+        evidence.close("one pair", claimed.forward.covariance(case.schedule, case.t, case.s), cov[case.s, case.t])
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        s, t = case.s, case.t
+        x = walk(case.schedule, case.repeat(case.x_0, trial.n), trial.rng)
+        mean, cov = dense_joint(case.beta, case.x_0)
+        product = (x[s] - mean[s]) * (x[t] - mean[t])
+        # a product of normals with covariance c and variances a, b has the eigenvalues (c +- sqrt(a b)) / 2
+        square = (cov[s, t] + np.sqrt(cov[s, s] * cov[t, t]) * np.array([1, -1])) / 2
+        claim = claimed.forward.covariance(case.schedule, s, t)
+        trial.quadratic("Cov(x_s, x_t)", product, claim, np.zeros(2), square)
+        trial.var("Cov(x_t, x_t)", x[t], mean[t], claimed.forward.covariance(case.schedule, t, t))

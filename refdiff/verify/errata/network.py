@@ -1,0 +1,298 @@
+r"""Wrong versions of training: derivatives, optimizers and loops, as found in print and in code."""
+
+import numpy as np
+
+from refdiff import forward, network
+from refdiff.network.mlp import linear
+from refdiff.verify.identity import erratum
+
+
+@erratum(
+    "embedding-along-the-batch",
+    source="gmongaras/Diffusion_models_from_scratch#10",
+    says=r"\text{row } i \text{ of the batch gets } \sin\omega t \text{ if } i \text{ is even},"
+    r" \cos\omega t \text{ if it is odd}",
+    correct=r"\text{every row gets } (\sin\omega t, \cos\omega t)",
+    replaces="network.MLP.forward",
+    rejected_by="network.forward",
+)
+def forward_with_embedding_along_the_batch(self, x, t):
+    rows = np.reshape(x, (-1, self.dim))
+    angle = np.broadcast_to(np.ravel(t), len(rows))[:, None] * np.tile(self._frequencies, 2)
+    wave = np.where(np.arange(len(rows))[:, None] % 2 == 0, np.sin(angle), np.cos(angle))
+    h, tape = np.concatenate([rows, wave], axis=1), []
+    for k, layer in enumerate(self.layers(), start=1):
+        h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
+        tape.append(pullback)
+    return h.reshape(np.shape(x)), tape
+
+
+@erratum(
+    "uniform-initialization",
+    source="the default of PyTorch read as that of LeCun et al.; see pytorch/pytorch#1667 and #5168",
+    says=r"W, b \sim U\left(-\tfrac{1}{\sqrt{\text{fan\_in}}}, \tfrac{1}{\sqrt{\text{fan\_in}}}\right)",
+    correct=r"\operatorname{Var} W = \tfrac{1}{\text{fan\_in}}; \text{ that of the uniform law is a third of it}",
+    replaces="network.MLP.__init__",
+    rejected_by="network.initialization",
+)
+def uniform_initialization(self, dim=2, *, rng, **settings):
+    network.MLP.__init__(self, dim, rng=rng, **settings)
+    for k in range(1, len(self.parameters) // 2 + 1):
+        bound = len(self.parameters[f"weight_{k}"]) ** -0.5
+        for parameter in (self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"]):
+            parameter[...] = rng.uniform(-bound, bound, parameter.shape)
+
+
+@erratum(
+    "training-not-given-t",
+    source="S4, lines 43, 97",
+    says=r"\left\lVert \epsilon - \hat\epsilon(x_t) \right\rVert^2",
+    correct=r"\left\lVert \epsilon - \hat\epsilon(x_t, t) \right\rVert^2",
+    replaces="network.loss",
+    rejected_by="network.loss",
+    coincides="for a model that does not look at t",
+)
+def loss_without_t(model, x_0, t, eps, schedule):
+    x_t = forward.diffuse(schedule, x_0, eps, t)
+    return float(np.mean((eps - model(x_t, np.ones_like(t))) ** 2))  # whatever t was, the model hears the same
+
+
+@erratum(
+    "backward-is-not-an-update",
+    source="S4, lines 45, 99",
+    says=r"\texttt{loss.backward()}: \quad \theta \leftarrow \theta - \eta\, \nabla L",
+    correct=r"\texttt{backward} \text{ fills the gradients and leaves } \theta \text{ alone: the optimizer steps}",
+    replaces="network.MLP.backward",
+    rejected_by="network.gradient",
+)
+def backward_that_updates(self, tape, grad_output):
+    grad_x = network.MLP.backward(self, tape, grad_output)
+    self.theta -= 0.3 * self.gradient
+    return grad_x
+
+
+@erratum(
+    "gradients-pile-up",
+    source="S4, lines 43-45, 97-99, which has no zero_grad; as in yastrebksv/TennisCourtDetector#7",
+    says=r"\texttt{gradients}_k = \texttt{gradients}_{k-1} + \nabla L_k",
+    correct=r"\texttt{gradients}_k = \nabla L_k",
+    replaces="network.MLP.backward",
+    rejected_by="network.gradient",
+    coincides="in the first step",
+)
+def backward_that_adds(self, tape, grad_output):
+    before = self.gradient.copy()
+    grad_x = network.MLP.backward(self, tape, grad_output)
+    self.gradient += before
+    return grad_x
+
+
+def layers_with(silu_derivative):
+    """Return the method `layers` with another derivative of silu."""
+
+    def dense(x, weight, bias):
+        a, through_linear = linear(x, weight, bias)
+        return a / (1 + np.exp(-a)), lambda dy: through_linear(dy * silu_derivative(a))
+
+    def residual(x, weight, bias):
+        branch, through_branch = dense(x, weight, bias)
+
+        def pullback(dy):
+            dx, *rest = through_branch(dy)
+            return dy + dx, *rest
+
+        return x + branch, pullback
+
+    def layers(self):
+        inner = residual if self.config["residual"] else dense
+        return [dense, *[inner] * (self.config["depth"] - 1), linear]
+
+    return layers
+
+
+erratum(
+    "silu-derivative-parentheses",
+    source="chelsea0x3b/dfdx#915",
+    says=r"\operatorname{silu}'(x) = 1 + e^{-x} + \frac{x e^{-x}}{(1 + e^{-x})^2}",
+    correct=r"\operatorname{silu}'(x) = \frac{1 + e^{-x} + x e^{-x}}{(1 + e^{-x})^2}",
+    replaces="network.MLP.layers",
+    rejected_by="network.gradient",
+)(layers_with(lambda x: 1 + np.exp(-x) + x * np.exp(-x) / (1 + np.exp(-x)) ** 2))
+
+
+erratum(
+    "silu-derivative-without-product-rule",
+    source="a common slip",
+    says=r"\operatorname{silu}'(x) = \sigma(x)",
+    correct=r"\operatorname{silu}'(x) = \sigma(x) + x\, \sigma'(x)",
+    replaces="network.MLP.layers",
+    rejected_by="network.gradient",
+    coincides="at x = 0",
+)(layers_with(lambda x: 1 / (1 + np.exp(-x))))
+
+
+@erratum(
+    "adam-without-bias-correction",
+    source="oxiglade/mlx-rs#301",
+    says=r"\theta_k = \theta_{k-1} - \eta\, \frac{m_k}{\sqrt{v_k} + \varepsilon}",
+    correct=r"\theta_k = \theta_{k-1}"
+    r" - \eta\, \frac{m_k / (1 - \beta_1^k)}{\sqrt{v_k / (1 - \beta_2^k)} + \varepsilon}",
+    replaces="network.AdamW.update",
+    rejected_by="network.adam",
+    coincides="after some thousand steps; the first one is 3.2 times too long",
+)
+def update_without_bias_correction(self, theta, gradient, learning_rate):
+    _moments(self, gradient)
+    _move(self, theta, self.first_moment, self.second_moment, learning_rate)
+
+
+@erratum(
+    "adam-correction-without-power",
+    source="eriklindernoren/ML-From-Scratch#35",
+    says=r"\hat m_k = \frac{m_k}{1 - \beta_1}, \quad \hat v_k = \frac{v_k}{1 - \beta_2}",
+    correct=r"\hat m_k = \frac{m_k}{1 - \beta_1^k}, \quad \hat v_k = \frac{v_k}{1 - \beta_2^k}",
+    replaces="network.AdamW.update",
+    rejected_by="network.adam",
+    coincides="in the first step",
+)
+def update_with_correction_of_the_first_step(self, theta, gradient, learning_rate):
+    _moments(self, gradient)
+    m_hat, v_hat = self.first_moment / (1 - self.beta_1), self.second_moment / (1 - self.beta_2)
+    _move(self, theta, m_hat, v_hat, learning_rate)
+
+
+@erratum(
+    "adam-correction-multiplied",
+    source="karpathy/convnetjs#107",
+    says=r"\hat m_k = m_k\,(1 - \beta_1^k), \quad \hat v_k = v_k\,(1 - \beta_2^k)",
+    correct=r"\hat m_k = \frac{m_k}{1 - \beta_1^k}, \quad \hat v_k = \frac{v_k}{1 - \beta_2^k}",
+    replaces="network.AdamW.update",
+    rejected_by="network.adam",
+    coincides="after some thousand steps",
+)
+def update_with_correction_multiplied(self, theta, gradient, learning_rate):
+    _moments(self, gradient)
+    m_hat = self.first_moment * (1 - self.beta_1**self.step)
+    v_hat = self.second_moment * (1 - self.beta_2**self.step)
+    _move(self, theta, m_hat, v_hat, learning_rate)
+
+
+@erratum(
+    "adam-decay-in-the-gradient",
+    source="anhquan0412/basic_model_scratch#2",
+    says=r"g_k = \nabla L + \lambda\,\theta_{k-1}",
+    correct=r"g_k = \nabla L, \text{ and the step has } -\eta\lambda\,\theta_{k-1} \text{ beside it}",
+    replaces="network.AdamW.update",
+    rejected_by="network.adam",
+    coincides="for lambda = 0",
+)
+def update_with_decay_in_the_gradient(self, theta, gradient, learning_rate):
+    plain = network.AdamW.update
+    decay, self.weight_decay = self.weight_decay, 0.0
+    plain(self, theta, gradient + decay * theta, learning_rate)
+    self.weight_decay = decay
+
+
+def _moments(self, gradient):
+    """Bring the two moments up to date, as in Adam."""
+    self.step += 1
+    self.first_moment += (1 - self.beta_1) * (gradient - self.first_moment)
+    self.second_moment += (1 - self.beta_2) * (gradient**2 - self.second_moment)
+
+
+def _move(self, theta, m_hat, v_hat, learning_rate):
+    """Take the step that two corrected moments, or what passes for them, ask for."""
+    theta -= learning_rate * (m_hat / (np.sqrt(v_hat) + self.epsilon) + self.weight_decay * theta)
+
+
+@erratum(
+    "ema-sign",
+    source="ostris/ai-toolkit#1034",
+    says=r"\bar\theta_k = \bar\theta_{k-1} + (1 - d_k)(\bar\theta_{k-1} - \theta_k)",
+    correct=r"\bar\theta_k = \bar\theta_{k-1} - (1 - d_k)(\bar\theta_{k-1} - \theta_k)",
+    replaces="network.EMA.update",
+    rejected_by="network.ema",
+)
+def ema_that_runs_away(self, theta):
+    self.step += 1
+    decay = min(self.decay, (1 + self.step) / (10 + self.step))
+    self.average += (1 - decay) * (self.average - theta)
+
+
+@erratum(
+    "ema-decay-overwritten",
+    source="huggingface/diffusers#1864",
+    says=r"d \leftarrow 1 - \min\left(d, \frac{1 + k}{10 + k}\right) \text{ at each step, and } 1 - d_k = d",
+    correct=r"1 - d_k = 1 - \min\left(d, \frac{1 + k}{10 + k}\right) \text{ with the same } d \text{ throughout}",
+    replaces="network.EMA.update",
+    rejected_by="network.ema",
+    coincides="in the first step",
+)
+def ema_with_decay_overwritten(self, theta):
+    self.step += 1
+    self.decay = 1 - min(self.decay, (1 + self.step) / (10 + self.step))
+    self.average += self.decay * (theta - self.average)
+
+
+@erratum(
+    "cosine-runs-during-warmup",
+    source="lindermanlab/S5#11; facebookresearch/fairchem#1967",
+    says=r"\eta_k = \frac\eta2 \left(1 + \cos \pi\, \frac{k - 1}{n}\right), \quad k > w",
+    correct=r"\eta_k = \frac\eta2 \left(1 + \cos \pi\, \frac{k - 1 - w}{n - w}\right), \quad k > w",
+    replaces="network.cosine_learning_rate",
+    rejected_by="network.cosine_learning_rate",
+    coincides="without warm-up",
+)
+def cosine_that_runs_during_warmup(step, steps, peak, warmup=0):
+    if step <= warmup:
+        return peak * step / (warmup + 1)
+    return peak / 2 * (1 + np.cos(np.pi * (step - 1) / steps))
+
+
+@erratum(
+    "warmup-from-zero",
+    source="NVIDIA-NeMo/Speech#10582",
+    says=r"\eta_k = \eta\, \frac{k - 1}{w}, \quad k \le w",
+    correct=r"\eta_k = \eta\, \frac{k}{w + 1}, \quad k \le w",
+    replaces="network.cosine_learning_rate",
+    rejected_by="network.cosine_learning_rate",
+    coincides="without warm-up; the step that it wastes is the first",
+)
+def warmup_from_zero(step, steps, peak, warmup=0):
+    right = network.cosine_learning_rate(step, steps, peak, warmup)
+    return peak * (step - 1) / warmup if step <= warmup else right
+
+
+@erratum(
+    "clipped-one-by-one",
+    source="carpedm20/MemN2N-tensorflow#19; huggingface/transformers#581",
+    says=r"g_i \leftarrow g_i \cdot \min\left(1, \frac{c}{|g_i|}\right) \text{ for each part } g_i",
+    correct=r"g \leftarrow g \cdot \min\left(1, \frac{c}{\lVert g \rVert}\right)"
+    r" \text{ for all parts together: the direction stays}",
+    replaces="network.clip_by_global_norm",
+    rejected_by="network.clip_by_global_norm",
+)
+def clip_one_by_one(gradient, limit):
+    norm = float(np.linalg.norm(gradient))
+    np.clip(gradient, -limit, limit, out=gradient)
+    return norm
+
+
+class Uniform(np.random.Generator):
+    """A generator whose normal numbers are uniform on [0, 1): what `rand` draws where `randn` is meant."""
+
+    def standard_normal(self, size=None, dtype=np.float64, out=None):
+        """Draw from [0, 1)."""
+        return self.random(size, dtype, out)
+
+
+@erratum(
+    "rand-for-randn",
+    source="acids-ircam/diffusion_models#8",
+    says=r"\epsilon \sim U[0, 1)",
+    correct=r"\epsilon \sim \mathcal{N}(0, I)",
+    replaces="network.fit",
+    rejected_by="network.fit",
+)
+def fit_with_uniform_noise(model, data, schedule, rng, steps, **settings):
+    return network.fit(model, data, schedule, Uniform(rng.bit_generator), steps, **settings)
