@@ -19,8 +19,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.mathtext import math_to_image
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
@@ -36,7 +34,6 @@ __all__ = [
     "Picture",
     "diffusion_strip",
     "elbo_terms",
-    "equation_svg",
     "forward_animation",
     "forward_figure",
     "loss_curve",
@@ -1004,42 +1001,6 @@ def loss_curve(records, floor=None):
     axes.set_title(title, fontsize=11)
     axes.margins(x=0.09, y=0.12)
     return figure
-
-
-# ----------------------------------------------------------------------------------------------------------- an equation
-
-
-def equation_svg(latex, size=11):
-    r"""Draw one equation as an SVG picture, for pages that have no MathJax.
-
-    Parameters
-    ----------
-    latex : str
-        Without dollar signs.
-    size : float
-        Of the type, in points.
-
-    Returns
-    -------
-    bytes or None
-        The SVG; None for what matplotlib's mathtext cannot set, such as an environment.
-
-    Examples
-    --------
-    >>> b"<svg" in equation_svg(r"\beta_t")
-    True
-    >>> equation_svg(r"\begin{aligned} x \end{aligned}") is None
-    True
-    """
-    text = latex.replace(r"\tfrac", r"\frac").replace(r"\textstyle", "")
-    drawn = io.BytesIO()
-    with _style():
-        matplotlib.rcParams.update({"svg.hashsalt": "refdiff", "mathtext.fontset": "cm"})
-        try:
-            math_to_image(f"${text}$", drawn, prop=FontProperties(size=size), dpi=72, format="svg")
-        except ValueError:
-            return None
-    return drawn.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------------ what they share

@@ -621,6 +621,10 @@ class Weight:
             close_in_nats(evidence, f"w_t, {variance}", claimed.elbo.weight(case.schedule, steps, variance), truth)
             one = claimed.elbo.weight(case.schedule, case.t, variance)
             close_in_nats(evidence, f"w at one t, {variance}", one, truth[case.t - steps[0]])
+        # with the variance beta_tilde a step costs the signal-to-noise ratio that it loses, times |x_0 - x_0_hat|^2 / 2
+        snr = np.array([case.alpha_bar(t) / (1 - case.alpha_bar(t)) for t in range(1, case.T + 1)])
+        lost = claimed.elbo.weight(case.schedule, np.arange(2, case.T + 1), "posterior") * snr[1:] * 2
+        close_in_nats(evidence, "SNR_{t-1} - SNR_t", lost, snr[:-1] - snr[1:])
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

@@ -89,7 +89,7 @@ def gradient_twice(claimed, model, case):
     r" h_k = [h_{k-1} +]\, \operatorname{silu}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b",
     source="Vaswani et al. (2017), section 3.5, for the embedding; the rest is the definition",
     statistics=2,
-    coincides="At t that are multiples of 4 the fast clock stands at its start, and says nothing of t.",
+    coincides="Sines first or cosines first is a matter of choice: a network works with what it was trained with.",
 )
 class Forward:
     """The same network, written a second time from its equations.
@@ -154,7 +154,9 @@ class Initialization:
         biases = flat({name: p for name, p in model.parameters.items() if name.startswith("bias")})
         evidence.close("biases", biases, np.zeros_like(biases))
         evidence.true("same seed, same weights", np.array_equal(model.theta, same.theta))
-        evidence.true("theta is the same memory", all(np.shares_memory(model.theta, p) for p in flat_views(model)))
+        evidence.true(
+            "theta is the same memory", all(np.shares_memory(model.theta, p) for p in model.parameters.values())
+        )
         # A uniform law on +-1/sqrt(fan_in), the usual default elsewhere, has an edge. None of 1000 normals passes it
         # with probability .683^1000 < 1e-165.
         evidence.true("some weight is beyond 1/sqrt(fan_in)", np.abs(Initialization.scaled(model)).max() > 1)
@@ -166,11 +168,6 @@ class Initialization:
         weights = Initialization.scaled(model)
         trial.mean("mean of sqrt(fan_in) W", weights, 0.0, 1.0)
         trial.var("variance of sqrt(fan_in) W", weights, 0.0, 1.0)
-
-
-def flat_views(model):
-    """Return the parameters as a list."""
-    return list(model.parameters.values())
 
 
 @identity(

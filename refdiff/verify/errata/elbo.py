@@ -229,8 +229,9 @@ def form_without_reconstruction(schedule, denoiser, x_0, rng, variance="beta", *
 @erratum(
     "llr-one-gives-zero-vlb",
     source="S3, line 808",
-    says=r"L = \sum_{t=2}^T L_{t-1}, \text{ which is } 0 \text{ for the exact reverse process}",
-    correct=r"L = L_0 + \sum_{t=2}^T L_{t-1} + L_T, \text{ whose mean over data is then their entropy}",
+    says=r"L = \sum_{t=2}^T \mathbb{E}[\mathrm{LLR}], \text{ and } \mathrm{LLR} = 1 \Rightarrow L = 0",
+    correct=r"L = L_0 + \sum_{t=2}^T L_{t-1} + L_T; \text{ if each } \mathrm{LLR} = 0, \text{ the mean of } L"
+    r" \text{ over data is their entropy}",
     replaces="elbo.denoising_form",
     rejected_by="elbo.denoising_form",
 )

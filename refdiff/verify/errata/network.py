@@ -73,7 +73,7 @@ def backward_that_updates(self, tape, grad_output):
 
 @erratum(
     "gradients-pile-up",
-    source="S4, lines 43-45, 97-99, which has no zero_grad; as in yastrebksv/TennisCourtDetector#7",
+    source="S4, lines 39-45 and 93-99, where nothing sets them to zero; as in yastrebksv/TennisCourtDetector#7",
     says=r"\texttt{gradients}_k = \texttt{gradients}_{k-1} + \nabla L_k",
     correct=r"\texttt{gradients}_k = \nabla L_k",
     replaces="network.MLP.backward",
