@@ -1,4 +1,4 @@
-r"""List wrong equations found in print, and refute each one before your eyes."""
+r"""List wrong equations, most of them found in print, and refute each one before your eyes."""
 
 import json
 import math
@@ -7,7 +7,7 @@ import sys
 from refdiff import cli
 from refdiff.cli.console import write_text
 
-HELP = "wrong formulas found in print, each one refuted"
+HELP = "wrong formulas, most of them found in print, each one refuted"
 
 
 def add_arguments(command):
@@ -84,6 +84,9 @@ def run(args):
             print(f"  refuted    by {row['by']}; {row['what']}\n")
         else:
             print(f"  refuted    by {row['by']}; {row['what']}: {row['claimed']:.6g}, in truth {row['truth']:.6g}\n")
+    for name, text in verify.SOURCES.items():
+        if any(name in row["source"] for row in rows):
+            print(f"{name}: {text}")
     survivors = [row["key"] for row in rows if not row["refuted"]]
     print(f"{len(rows) - len(survivors)} of {len(rows)} errata refuted.")
     if args.json:

@@ -51,7 +51,7 @@ def learn(name, draw, schedule, steps, seed, path):
     metadata = {"data": name, "seed": seed, "steps": steps, "batch_size": 256}
     network.save(path, model, schedule=schedule, metadata=metadata, state=state)
     curve = {"step": [r.step for r in records], "loss": [r.loss for r in records]}
-    return model, {"steps": steps, "seconds": time.perf_counter() - start, "loss": curve}
+    return model, {"T": schedule.T, "steps": steps, "seconds": time.perf_counter() - start, "loss": curve}
 
 
 def prepare_worker():

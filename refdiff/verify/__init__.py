@@ -4,9 +4,10 @@ r"""The judge: a catalogue of identities, the errata that it rejects, and what r
 judged. ``CATALOGUE`` holds the identities, ``ERRATA`` wrong formulas found in print.
 """
 
+from refdiff import CHAPTERS
 from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills CATALOGUE and ERRATA
 from refdiff.verify.errata.sources import SOURCES
-from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided
+from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided, sort_by_chapter
 from refdiff.verify.judge import ALPHA, BUDGETS, Report, Verdict, examine, judge, power_is_certified
 
 __all__ = [
@@ -25,3 +26,5 @@ __all__ = [
     "judge",
     "power_is_certified",
 ]
+
+sort_by_chapter((*CHAPTERS, "network"))

@@ -135,6 +135,13 @@ def erratum(key, *, source, says, correct, replaces, rejected_by, coincides="", 
     return register
 
 
+def sort_by_chapter(order):
+    """Bring catalogue and errata into the order of the chapters, each chapter's own order kept."""
+    for entries, chapter in ((CATALOGUE, lambda one: one.chapter), (ERRATA, lambda one: one.replaces.split(".")[0])):
+        for key in sorted(entries, key=lambda key: order.index(chapter(entries[key]))):
+            entries[key] = entries.pop(key)
+
+
 class Provided:
     """An implementation as the catalogue sees it: its functions under dotted names, some perhaps replaced.
 
