@@ -16,7 +16,7 @@ def add_arguments(command):
 
 
 def refute(erratum):
-    """Return (identity key, what, claimed, right, error) of the first designed case that refutes an erratum.
+    """Return (identity key, what, claimed, right, error) of the first comparison that refutes an erratum.
 
     `right` is the independent truth. A wrong program that only fails has NaN and its message in their place.
     """
@@ -31,10 +31,9 @@ def refute(erratum):
                 found = verify.examine(verify.CATALOGUE[key], wrong, case, routes=("exact",))
             except Exception as error:  # a wrong program may just fail
                 return key, f"{type(error).__name__}: {error}", math.nan, math.nan, math.inf
-            failed = [one for one in found if not one.holds]
-            if failed:
-                worst = max(failed, key=lambda one: one.error)
-                return key, worst.what, *worst.worst(), worst.error
+            for one in found:
+                if not one.holds:
+                    return key, one.what, *one.worst(), one.error
     return None
 
 
@@ -83,7 +82,8 @@ def run(args):
         elif row["truth"] is None:
             print(f"  refuted    by {row['by']}; {row['what']}\n")
         else:
-            print(f"  refuted    by {row['by']}; {row['what']}: {row['claimed']:.6g}, in truth {row['truth']:.6g}\n")
+            claimed = "not finite" if row["claimed"] is None else f"{row['claimed']:.6g}"
+            print(f"  refuted    by {row['by']}; {row['what']}: {claimed}, in truth {row['truth']:.6g}\n")
     for name, text in verify.SOURCES.items():
         if any(name in row["source"] for row in rows):
             print(f"{name}: {text}")
