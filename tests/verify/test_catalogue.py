@@ -1,9 +1,10 @@
 """Every identity of the catalogue holds for refdiff, and every erratum is rejected, with certified power.
 
-REFDIFF_SEED chooses the cases and the streams of the whole suite (0 by default). Over one run of this file the chance of any false
-alarm is at most 1e-6: each statistic has 1e-6 / K.
+REFDIFF_SEED chooses the cases and the streams of the whole suite (0 by default). In one run of this file the chance of
+any false alarm is at most 1e-6: each statistic has 1e-6 / K.
 """
 
+import itertools
 import os
 
 import pytest
@@ -73,15 +74,15 @@ def _exactly_rejected(identity, wrong, case):
 def test_erratum_is_rejected_by_chance_with_certified_power(key, rejecting):
     erratum, identity = verify.ERRATA[key], verify.CATALOGUE[rejecting]
     wrong = verify.Provided(refdiff, {erratum.replaces: erratum.wrong})
-    for case in DESIGNED:
+    for n, case in itertools.product((N, 4 * N), DESIGNED):
         try:
-            certified = verify.power_is_certified(identity, RIGHT, wrong, case, seed=SEED, n=N, alpha=ALPHA)
+            certified = verify.power_is_certified(identity, RIGHT, wrong, case, seed=SEED, n=n, alpha=ALPHA)
         except Inconclusive:
             continue
         except Exception:
             return  # the wrong program fails whenever it runs
         if certified:
-            found = verify.examine(identity, wrong, case, seed=SEED, n=N, alpha=ALPHA, routes=("monte_carlo",))
+            found = verify.examine(identity, wrong, case, seed=SEED, n=n, alpha=ALPHA, routes=("monte_carlo",))
             assert not all(one.holds for one in found), f"{rejecting} should have rejected {key} on {case}"
             return
     pytest.fail(f"no designed case certifies a power of .99 of {rejecting} against {key}")
