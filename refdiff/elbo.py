@@ -44,6 +44,10 @@ class Bound:
         L_T.
     d : int
         The number of coordinates of a point.
+
+    Notes
+    -----
+    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.bits_per_dim``.
     """
 
     reconstruction: np.ndarray

@@ -36,8 +36,8 @@ def transition(schedule, x_prev, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 2. Identities: ``forward.transition``, ``bayes.markov``,
-    ``bayes.rule``.
+    Source: Ho, Jain & Abbeel (2020), eq. 2. Identities: ``forward.transition``, ``forward.step_size``,
+    ``bayes.markov``, ``bayes.rule``.
 
     Examples
     --------
@@ -115,7 +115,8 @@ def marginal(schedule, x_0, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 4. Identities: ``forward.marginal``, ``bayes.rule``.
+    Source: Ho, Jain & Abbeel (2020), eq. 4. Identities: ``forward.marginal``, ``forward.variance``,
+    ``bayes.rule``.
 
     Examples
     --------

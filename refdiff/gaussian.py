@@ -473,7 +473,8 @@ class FullGaussian:
 
     Notes
     -----
-    Identities: ``gaussian.full_log_density``, ``gaussian.condition``.
+    Identities: ``gaussian.full_log_density``, ``gaussian.full_entropy``, ``gaussian.full_sample``,
+    ``gaussian.condition``.
 
     Examples
     --------

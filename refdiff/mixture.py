@@ -255,7 +255,8 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Vincent (2011); Ho, Jain & Abbeel (2020), section 3.2. Identity: ``mixture.denoiser``.
+        Source: Vincent (2011); Ho, Jain & Abbeel (2020), section 3.2. Identities: ``mixture.denoiser``,
+        ``mixture.loss_floor``.
         """
 
         def denoiser(x_t, t):
@@ -289,7 +290,8 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Bayes' rule within each component, Bishop (2006), eq. 2.116. Identity: ``mixture.posterior_x_0``.
+        Source: Bayes' rule within each component, Bishop (2006), eq. 2.116. Identities: ``mixture.posterior_x_0``,
+        ``mixture.loss_floor``.
         """
         x_t = self._points(x_t, "x_t")
         t = schedule.index(t, x_t)
@@ -325,7 +327,7 @@ class GaussianMixture:
         Notes
         -----
         Source: Sohl-Dickstein et al. (2015), section 2.2; Ho, Jain & Abbeel (2020), eq. 6, integrated over x_0.
-        Identity: ``mixture.reverse_kernel``.
+        Identities: ``mixture.reverse_kernel``, ``mixture.gaussian_limit``.
         """
         x_t = self._points(x_t, "x_t")
         origin = self.posterior_x_0(schedule, x_t, t)

@@ -230,6 +230,11 @@ class MLP:
     ValueError
         If a size is below 1 or `time_dim` is odd.
 
+    Notes
+    -----
+    Source: Ho, Jain & Abbeel (2020), section 3.2, for the prediction of eps. Identities: ``network.forward``,
+    ``network.initialization``, ``network.gradient``.
+
     Examples
     --------
     >>> model = MLP(2, rng=np.random.default_rng(0))

@@ -42,6 +42,7 @@ class AdamW:
     Notes
     -----
     Source: Kingma & Ba (2015), Algorithm 1; Loshchilov & Hutter (2019), Algorithm 2, with eta_k for both factors.
+    Identity: ``network.adam``.
 
     Examples
     --------
@@ -98,7 +99,7 @@ class EMA:
     Notes
     -----
     Source: Polyak & Juditsky (1992) for averaging; the growing decay is that of TensorFlow's
-    ``ExponentialMovingAverage``. Ho, Jain & Abbeel (2020), appendix B, use d = 0.9999.
+    ``ExponentialMovingAverage``. Ho, Jain & Abbeel (2020), appendix B, use d = 0.9999. Identity: ``network.ema``.
 
     Examples
     --------
@@ -153,6 +154,7 @@ def cosine_learning_rate(step, steps, peak, warmup=0):
     Notes
     -----
     Source: Loshchilov & Hutter (2017), eq. 5, one cycle; the warm-up is that of Goyal et al. (2017), section 2.2.
+    Identity: ``network.cosine_learning_rate``.
 
     Examples
     --------
@@ -185,7 +187,7 @@ def clip_by_global_norm(gradient, limit):
 
     Notes
     -----
-    Source: Pascanu, Mikolov & Bengio (2013), Algorithm 1.
+    Source: Pascanu, Mikolov & Bengio (2013), Algorithm 1. Identity: ``network.clip_by_global_norm``.
 
     Examples
     --------

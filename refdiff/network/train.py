@@ -53,7 +53,7 @@ def loss(model, x_0, t, eps, schedule):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 14.
+    Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: ``network.loss``.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def loss_and_gradients(model, x_0, t, eps, schedule):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 1.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: ``network.gradient``.
     """
     x_t, eps = noised(x_0, t, eps, schedule)
     eps_hat, tape = model.forward(x_t, t)
@@ -236,7 +236,7 @@ def fit(
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 1.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: ``network.fit``.
 
     Examples
     --------

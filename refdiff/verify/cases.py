@@ -125,6 +125,10 @@ class Case:
         """Return n copies of a point, shape (n, d)."""
         return np.tile(np.asarray(point), (n, 1))
 
+    def spread_out(self, n, rng):
+        """Return n starting points around x_0 that differ, so that x_0 has something to be regressed on."""
+        return self.repeat(self.x_0, n) + 2.0 * rng.standard_normal((n, self.d))
+
 
 DESIGNED = (
     Case(

@@ -121,6 +121,15 @@ class Exact:
         """Record a claim that is either so or not."""
         self.close(what, float(bool(claim)), 1.0)
 
+    def refuses(self, what, function, *arguments):
+        """Record whether a call raises the error of a wrong argument."""
+        try:
+            function(*arguments)
+        except (TypeError, ValueError):
+            self.true(what, True)
+        else:
+            self.true(what, False)
+
 
 @dataclass
 class Trial:

@@ -15,6 +15,8 @@ __all__ = [
     "gradient",
     "integrate",
     "log_normal",
+    "marginal",
+    "mean_log_ratio",
     "path_weights",
 ]
 
@@ -43,6 +45,12 @@ def dense_joint(beta, mean_0, var_0=0.0):
     return np.outer(start, np.atleast_1d(mean_0)), noise @ noise.T + var_0 * np.outer(start, start)
 
 
+def marginal(beta, t):
+    """Return the weight of x_0 in x_t, and the variance of x_t given x_0."""
+    start, noise = path_weights(beta)
+    return start[t], noise[t] @ noise[t]
+
+
 def condition(mean, cov, target, known):
     """Return mean (d,) and variance of one step given others, by the Schur complement.
 
@@ -62,9 +70,17 @@ def log_normal(x, mean, var):
 
 
 def gauss_hermite(f, mean, var, nodes=32):
-    """Return E f(x) for one-dimensional x ~ N(mean, var); exact for polynomials of degree 2 nodes - 1."""
+    """Return E f(x) for x ~ N(mean, var), f a sum over coordinates; exact for polynomials of degree 2 nodes - 1.
+
+    All coordinates share one normal variable: that changes the law of such a sum, but not its mean.
+    """
     z, w = np.polynomial.hermite_e.hermegauss(nodes)
-    return np.tensordot(w / w.sum(), np.array([f(mean + math.sqrt(var) * one) for one in z]), axes=1)
+    return np.tensordot(w / w.sum(), np.array([f(mean + np.sqrt(var) * one) for one in z]), axes=1)
+
+
+def mean_log_ratio(q_mean, q_var, p_mean, p_var):
+    """Return KL(q || p) of independent normals from its definition, the mean of log q/p under q: a quadratic form."""
+    return gauss_hermite(lambda x: log_normal(x, q_mean, q_var) - log_normal(x, p_mean, p_var), q_mean, q_var, nodes=4)
 
 
 def integrate(f, low, high, points=4001):

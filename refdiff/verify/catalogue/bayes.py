@@ -11,17 +11,21 @@ from refdiff.verify.identity import identity
 from refdiff.verify.oracles import condition, dense_joint, integrate, log_normal
 
 
-def spread_out(case, trial):
-    """Return n starting points around case.x_0 that differ, so that x_0 has something to be regressed on."""
-    return case.repeat(case.x_0, trial.n) + 2.0 * trial.rng.standard_normal((trial.n, case.d))
-
-
 def dense_posterior(case, least=1):
     """Return steps least..T with mean (., d) and variance (., 1) of x_{t-1} given x_t and x_0 at each of them."""
     mean, cov = dense_joint(case.beta, case.x_0)
     steps = np.arange(least, case.T + 1)
     found = [condition(mean, cov, t - 1, {t: case.x_t}) for t in steps]
     return steps, np.array([m for m, _ in found]), np.array([[v] for _, v in found])
+
+
+def log_pair(case, t, x_prev, x_t):
+    """Return log q(x_{t-1}, x_t | x_0), from the dense joint, and the square in its exponent."""
+    mean, cov = dense_joint(case.beta, case.x_0)
+    pair = [t - 1, t]
+    cov, centred = cov[np.ix_(pair, pair)], np.array([x_prev, x_t]) - mean[pair]
+    square = np.sum(centred * np.linalg.solve(cov, centred))
+    return -0.5 * (case.d * np.log(np.linalg.det(2 * np.pi * cov)) + square), square
 
 
 def regression(case):
@@ -72,7 +76,7 @@ class Markov:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         q = claimed.forward.transition(case.schedule, x[case.t - 1], case.t)
         past = x[: case.t].sum(axis=0)
         trial.conditional("x_t given its past", x[case.t], q.mean, q.var[0], x_0=x[0], x_s=x[case.s], past=past)
@@ -95,12 +99,8 @@ class Rule:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        mean, cov = dense_joint(case.beta, case.x_0)
-        pair = [case.t - 1, case.t]
-        cov, x = cov[np.ix_(pair, pair)], np.array([case.eps, case.x_t])
-        centred = x - mean[pair]
-        square = np.sum(centred * np.linalg.solve(cov, centred))
-        truth = -0.5 * (case.d * np.log(np.linalg.det(2 * np.pi * cov)) + square)
+        x = np.array([case.eps, case.x_t])
+        truth, square = log_pair(case, case.t, *x)
         scale = case.d + square  # the terms of the sum, which may cancel
         for way, found in zip(("backwards", "forwards"), both_ways(claimed, case, *x)):
             evidence.close(f"log q(x_{{t-1}}, x_t | x_0) {way}", found, truth, scale=scale)
@@ -136,7 +136,7 @@ class PosteriorMean:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         *_, var = regression(case)
         mean = claimed.bayes.posterior(case.schedule, x[0], x[case.t], case.t).mean
         trial.mean("E[x_{t-1} | x_t, x_0]", x[case.t - 1], mean, var)
@@ -196,7 +196,7 @@ class PosteriorFromEps:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         start, cov = dense_joint(case.beta, 1.0)
         eps = (x[case.t] - start[case.t] * x[0]) / np.sqrt(cov[case.t, case.t])
         q = claimed.bayes.posterior_from_eps(case.schedule, eps, x[case.t], case.t)
@@ -225,7 +225,7 @@ class PosteriorFromPrecisions:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         q = claimed.bayes.posterior_from_precisions(case.schedule, x[0], x[case.t], case.t)
         trial.conditional("x_{t-1}", x[case.t - 1], q.mean, q.var[0], x_0=x[0], x_t=x[case.t])
 
@@ -322,13 +322,8 @@ class LogC2:
     @staticmethod
     def exact(claimed, case, evidence):
         mean, cov = dense_joint(case.beta, case.x_0)
-        steps, truth = np.arange(2, case.T + 1), []
-        for t in steps:
-            pair = [t - 1, t]
-            k, centred = cov[np.ix_(pair, pair)], np.array([np.zeros(case.d), case.x_t]) - mean[pair]
-            square = np.sum(centred * np.linalg.solve(k, centred))
-            joint = -0.5 * (case.d * np.log(np.linalg.det(2 * np.pi * k)) + square)
-            truth.append(joint - log_normal(case.x_t, mean[t], cov[t, t]))
+        steps, zero = np.arange(2, case.T + 1), np.zeros(case.d)
+        truth = [log_pair(case, t, zero, case.x_t)[0] - log_normal(case.x_t, mean[t], cov[t, t]) for t in steps]
         found = claimed.bayes.log_c_2(case.schedule, *both(case, steps), steps)
         scale = 10 * case.d + np.abs(truth)  # the joint and the marginal cancel in part
         evidence.close("log q(x_{t-1} = 0 | x_t, x_0)", found, truth, scale=scale)
@@ -369,7 +364,7 @@ class Smoothing:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         x_prev, x_t, x_next = x[case.t - 2 : case.t + 1]
         q = claimed.bayes.smoothing(case.schedule, x_prev, x_next, case.t - 1)
         trial.conditional("x_t given its neighbours", x_t, q.mean, q.var[0], x_prev=x_prev, x_next=x_next, x_0=x[0])

@@ -12,18 +12,12 @@ from scipy.integrate import quad
 
 from refdiff.forward import walk
 from refdiff.verify.identity import identity
-from refdiff.verify.oracles import gauss_hermite, log_normal, path_weights
+from refdiff.verify.oracles import gauss_hermite, log_normal, marginal, mean_log_ratio, path_weights
 
 NODES = 4  # Gauss-Hermite nodes: exact to degree 7, where 2 is needed
 VARIANCES = ("beta", "posterior")
 DECODERS = ("beta_1", "beta_tilde_2")
 LETTERS = (1, 2, 2)  # code lengths, in bits, of letters with probabilities 1/2, 1/4, 1/4
-
-
-def marginal(case, t):
-    """Return the weight of x_0 in x_t and the variance of x_t given x_0, from the recursion."""
-    start, noise = path_weights(case.beta)
-    return start[t], noise[t] @ noise[t]
 
 
 def posterior(case, t, x_0, x_t):
@@ -36,7 +30,7 @@ def posterior(case, t, x_0, x_t):
 
 def model_mean(case, t, x_t, eps_hat):
     """Return the mean of p(x_{t-1} | x_t): that of the posterior, with the x_0 that eps_hat speaks of."""
-    signal, var = marginal(case, t)
+    signal, var = marginal(case.beta, t)
     return posterior(case, t, (x_t - math.sqrt(var) * eps_hat) / signal, x_t)[0]
 
 
@@ -59,24 +53,16 @@ def knows(case, x_0, offset=0.0):
     return denoiser
 
 
-def divergence(q_mean, q_var, p_mean, p_var):
-    """Return KL(q || p) of independent normals from its definition, the mean of log q/p under q."""
-    return gauss_hermite(
-        lambda x: log_normal(x, q_mean, q_var) - log_normal(x, p_mean, p_var), q_mean, q_var, nodes=NODES
+def true_term(case, t, x_0, x_t, eps_hat, variance):
+    """Return KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t))."""
+    return mean_log_ratio(
+        *posterior(case, t, x_0, x_t), model_mean(case, t, x_t, eps_hat), model_var(case, t, variance)
     )
 
 
-def true_term(case, t, x_0, x_t, eps_hat, variance):
-    """Return KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t))."""
-    return divergence(*posterior(case, t, x_0, x_t), model_mean(case, t, x_t, eps_hat), model_var(case, t, variance))
-
-
 def expected(f, case, t):
-    """Return the mean of f(x_t) over q(x_t | x_0), for an f that is a sum over coordinates of quadratics.
-
-    All coordinates share one normal variable: that changes the law of such a sum, but not its mean.
-    """
-    signal, var = marginal(case, t)
+    """Return the mean of f(x_t) over q(x_t | x_0), for an f that is a sum over coordinates of quadratics."""
+    signal, var = marginal(case.beta, t)
     return gauss_hermite(f, signal * np.array(case.x_0), var, nodes=NODES)
 
 
@@ -85,7 +71,7 @@ def error_of_mean(case, t):
 
     Both means are affine in x_t, so the error is E + slope z with x_t = E x_t + std z.
     """
-    signal, var = marginal(case, t)
+    signal, var = marginal(case.beta, t)
     x_0, std = np.array(case.x_0), math.sqrt(var)
 
     def error(z):
@@ -203,14 +189,14 @@ class PriorTerm:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        signal, var = marginal(case, case.T)
+        signal, var = marginal(case.beta, case.T)
         x_0 = np.array([case.x_0, case.eps])
-        truth = divergence(signal * x_0, var, 0.0 * x_0, 1.0)
+        truth = mean_log_ratio(signal * x_0, var, 0.0 * x_0, 1.0)
         close_in_nats(evidence, "KL(q(x_T | x_0) || N(0, I))", claimed.elbo.prior_term(case.schedule, x_0), truth)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        signal, var = marginal(case, case.T)
+        signal, var = marginal(case.beta, case.T)
         square = np.full(case.d, (var - 1) / 2)
         for name, x_0 in (("x_0", np.array(case.x_0)), ("0", np.zeros(case.d))):  # at 0 only the variance counts
             x_T = walk(case.schedule, case.repeat(x_0, trial.n), trial.rng)[-1]
@@ -506,8 +492,8 @@ class DenoisingForm:
         else:
             reconstruction = -log_p_of(x_0, guess, math.sqrt(var), bins)
         terms = sum(true_term(case, t, x_0, x_0, denoiser(x_0, t), variance) for t in range(2, case.T + 1))
-        signal, var_T = marginal(case, case.T)
-        return reconstruction, terms, divergence(signal * x_0, var_T, 0.0 * x_0, 1.0)
+        signal, var_T = marginal(case.beta, case.T)
+        return reconstruction, terms, mean_log_ratio(signal * x_0, var_T, 0.0 * x_0, 1.0)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -573,7 +559,10 @@ class KLConstant:
         steps, zero = np.arange(2, case.T + 1), np.zeros(1)
         for variance in VARIANCES:
             truth = np.array(
-                [divergence(zero, model_var(case, t, "posterior"), zero, model_var(case, t, variance)) for t in steps]
+                [
+                    mean_log_ratio(zero, model_var(case, t, "posterior"), zero, model_var(case, t, variance))
+                    for t in steps
+                ]
             )
             close_in_nats(evidence, f"c_t, {variance}", claimed.elbo.kl_constant(case.schedule, steps, variance), truth)
             one = claimed.elbo.kl_constant(case.schedule, case.t, variance)
@@ -604,7 +593,7 @@ class Weight:
     @staticmethod
     def growth(case, t, variance):
         """Return how much L_{t-1}, or L_0 at t = 1, grows with the squared error of eps_hat."""
-        signal, var = marginal(case, t)
+        signal, var = marginal(case.beta, t)
         x_0, eps = np.array(case.x_0), np.array(case.eps)
         x_t = signal * x_0 + math.sqrt(var) * eps
         if t == 1:
@@ -630,7 +619,7 @@ class Weight:
     def monte_carlo(claimed, case, trial):
         t, x_0 = case.t, np.array(case.x_0)
         x = walk(case.schedule, case.repeat(case.x_0, trial.n), trial.rng)
-        signal, var_t = marginal(case, t)
+        signal, var_t = marginal(case.beta, t)
         eps = (x[t] - signal * x_0) / math.sqrt(var_t)
         right, wrong = model_mean(case, t, x[t], eps), model_mean(case, t, x[t], eps + 1.0)
         _, var = posterior(case, t, x_0, x[t])

@@ -9,12 +9,7 @@ import numpy as np
 from refdiff.forward import walk
 from refdiff.verify.evidence import stream
 from refdiff.verify.identity import identity
-from refdiff.verify.oracles import condition, dense_joint, path_weights
-
-
-def spread_out(case, trial):
-    """Return n starting points around case.x_0 that differ, so that x_0 has something to be regressed on."""
-    return case.repeat(case.x_0, trial.n) + 2.0 * trial.rng.standard_normal((trial.n, case.d))
+from refdiff.verify.oracles import condition, dense_joint, gauss_hermite, marginal, path_weights
 
 
 def side_by_side(x):
@@ -56,7 +51,7 @@ class Walk:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x_0 = spread_out(case, trial)
+        x_0 = case.spread_out(trial.n, trial.rng)
         x = claimed.forward.walk(case.schedule, x_0.copy(), trial.rng)
         x = np.concatenate([[x_0], x[1:]])  # from where it was asked to start
         beta = np.repeat(case.beta, case.d)
@@ -96,9 +91,50 @@ class Transition:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         q = claimed.forward.transition(case.schedule, x[case.t - 1], case.t)
         trial.conditional("x_t given x_{t-1}", x[case.t], q.mean, q.var[0], x_prev=x[case.t - 1])
+
+
+@identity(
+    "forward.step_size",
+    judges="forward.transition",
+    states=r"\mathbb{E}\left[\Vert x_t - x_{t-1}\Vert^2 \mid x_{t-1}\right]"
+    r" = \left(1 - \sqrt{\alpha_t}\right)^2 \Vert x_{t-1}\Vert^2 + d\,\beta_t,"
+    r" \qquad \text{which grows with } \beta_t",
+    source="from Ho, Jain & Abbeel (2020), eq. 2",
+    statistics=1,
+    coincides="Small steps are d beta_t long, squared, whatever is thought of the mean: its share is of order beta^2.",
+)
+class StepSize:
+    """The definition, with its noise integrated; and the steps of a walk, whose lengths are quadratic in its noises."""
+
+    @staticmethod
+    def squared(claimed, case, x_prev, t):
+        """Return the expected square of the step from x_prev, by mean and variance as claimed."""
+        q = claimed.forward.transition(case.schedule, x_prev, t)
+        return np.sum((q.mean - x_prev) ** 2 + q.var, axis=-1)
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        x = np.array(case.x_t)
+
+        def truth(beta):
+            return gauss_hermite(lambda z: np.sum((np.sqrt(1 - beta) * x + np.sqrt(beta) * z - x) ** 2), 0.0, 1.0)
+
+        found = StepSize.squared(claimed, case, case.repeat(x, case.T), np.arange(1, case.T + 1))
+        evidence.close("E |x_t - x_{t-1}|^2", found, [truth(beta) for beta in case.beta])
+        evidence.true("it grows with beta_t", (np.diff(found[np.argsort(case.beta)]) >= 0).all())
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        t, x_0, (start, noise) = case.t, np.array(case.x_0), path_weights(case.beta)
+        x = walk(case.schedule, case.repeat(x_0, trial.n), trial.rng)
+        mean, var = (start[t] - start[t - 1]) * x_0, np.sum((noise[t] - noise[t - 1]) ** 2)
+        signal, var_prev = marginal(case.beta, t - 1)
+        claim = gauss_hermite(lambda x_prev: StepSize.squared(claimed, case, x_prev, t), signal * x_0, var_prev)
+        squares = np.sum((x[t] - x[t - 1]) ** 2, axis=-1)
+        trial.quadratic("E |x_t - x_{t-1}|^2", squares, claim, 2 * mean * np.sqrt(var), np.full(case.d, var))
 
 
 @identity(
@@ -124,7 +160,7 @@ class Jump:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         s, t = np.array([case.s, 0]), np.array([case.t, case.T])  # between two steps, and across the whole chain
         q = claimed.forward.jump(case.schedule, x[s], np.tile(s[:, None], trial.n), np.tile(t[:, None], trial.n))
         x_s, x_t, mean = side_by_side(x[s]), side_by_side(x[t]), side_by_side(q.mean)
@@ -154,11 +190,50 @@ class Marginal:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x = walk(case.schedule, spread_out(case, trial), trial.rng)
+        x = walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         steps = np.array([case.s, case.t])
         q = claimed.forward.marginal(case.schedule, x[[0, 0]], np.tile(steps[:, None], trial.n))
         mean, var = side_by_side(q.mean), q.var[:, 0].ravel()
         trial.conditional("x_t given x_0", side_by_side(x[steps]), mean, var, x_0=side_by_side(x[[0, 0]]))
+
+
+@identity(
+    "forward.variance",
+    judges="forward.marginal",
+    states=r"\operatorname{Var}[x_t] = \bar\alpha_t \operatorname{Var}[x_0] + 1 - \bar\alpha_t, \qquad"
+    r" \operatorname{Var}[x_t] = 1 \iff \operatorname{Var}[x_0] = 1",
+    source="Song et al. (2021), section 3.4 and appendix B, which name the process after it",
+    statistics=2,
+    coincides="From Var[x_0] = 1 on it stays 1, and nothing is proved of how it gets there.",
+)
+class Variance:
+    """The law of total variance: the mean's share grows with that of x_0, and what the claim adds is the rest.
+
+    The truth is the variance that runs down the dense joint; by chance, that of walks from Gaussian data.
+    """
+
+    @staticmethod
+    def total(claimed, case, var_0, t):
+        """Return Var[x_t] by mean and variance as claimed, for data of variance var_0: the mean is linear in x_0."""
+        at_0, at_1 = (claimed.forward.marginal(case.schedule, case.repeat([x_0], t.size), t) for x_0 in (0.0, 1.0))
+        return (at_1.mean - at_0.mean)[:, 0] ** 2 * var_0 + at_0.var[:, 0]
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        steps = np.arange(1, case.T + 1)
+        for var_0 in (case.var_q, case.var_p, 0.0):
+            _, cov = dense_joint(case.beta, 0.0, var_0)
+            evidence.close(f"Var x_t, Var x_0 = {var_0}", Variance.total(claimed, case, var_0, steps), np.diag(cov)[1:])
+        evidence.close("Var x_t, Var x_0 = 1", Variance.total(claimed, case, 1.0, steps), np.ones(case.T))
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        start, _ = path_weights(case.beta)
+        for var_0 in (case.var_q, 1.0):
+            x_0 = case.repeat(case.x_0, trial.n) + np.sqrt(var_0) * trial.rng.standard_normal((trial.n, case.d))
+            x_t = walk(case.schedule, x_0, trial.rng)[case.t]
+            (var,) = Variance.total(claimed, case, var_0, np.array([case.t]))
+            trial.var(f"Var x_t, Var x_0 = {var_0}", x_t, start[case.t] * np.array(case.x_0), var)
 
 
 @identity(
@@ -187,7 +262,7 @@ class Diffuse:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        t, x = case.t, walk(case.schedule, spread_out(case, trial), trial.rng)
+        t, x = case.t, walk(case.schedule, case.spread_out(trial.n, trial.rng), trial.rng)
         start, _ = path_weights(case.beta)
         _, cov = dense_joint(case.beta, case.x_0)
         merged = (x[t] - start[t] * x[0]) / np.sqrt(cov[t, t])

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from refdiff.verify.identity import identity
-from refdiff.verify.oracles import dense_joint, gauss_hermite, integrate, log_normal, path_weights
+from refdiff.verify.oracles import dense_joint, gauss_hermite, integrate, log_normal, mean_log_ratio, path_weights
 
 
 def variances(case):
@@ -22,15 +22,6 @@ def variances(case):
 def two_means(case):
     """Return two means that differ in each coordinate."""
     return np.array(case.eps), np.array(case.eps) + np.array(case.x_0)
-
-
-def refuses(function, *arguments):
-    """Return whether a call raises the error of a wrong argument."""
-    try:
-        function(*arguments)
-    except (TypeError, ValueError):
-        return True
-    return False
 
 
 def chain_joint(case):
@@ -117,9 +108,7 @@ class Entropy:
     @staticmethod
     def exact(claimed, case, evidence):
         mean, var = np.array(case.x_0), variances(case)
-        truth = sum(
-            gauss_hermite(lambda x, m=m, v=v: -log_normal([x], [m], [v]), m, v) for m, v in zip(mean, var, strict=True)
-        )
+        truth = gauss_hermite(lambda x: -log_normal(x, mean, var), mean, var)
         evidence.close("-E log q", claimed.gaussian.Gaussian(mean, var).entropy(), truth, scale=1 + abs(truth))
 
     @staticmethod
@@ -188,11 +177,7 @@ class Kl:
     @staticmethod
     def exact(claimed, case, evidence):
         (m_q, m_p), v_q, v_p = two_means(case), variances(case), variances(case)[::-1] * case.var_p / case.var_q
-        truth = 0.0
-        for i in range(case.d):
-            truth += gauss_hermite(
-                lambda x, i=i: log_normal([x], m_q[i], v_q[i]) - log_normal([x], m_p[i], v_p[i]), m_q[i], v_q[i]
-            )
+        truth = mean_log_ratio(m_q, v_q, m_p, v_p)
         Gaussian = claimed.gaussian.Gaussian
         evidence.close("E_q log q / p", claimed.gaussian.kl(Gaussian(m_q, v_q), Gaussian(m_p, v_p)), truth)
         evidence.close("of q and q", claimed.gaussian.kl(Gaussian(m_q, v_q), Gaussian(m_q, v_q)), 0.0)
@@ -222,17 +207,12 @@ class KlEqualVar:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        (m_q, m_p), v, truth = two_means(case), case.var_q, 0.0
-        for i in range(case.d):
-            truth += gauss_hermite(
-                lambda x, i=i: log_normal([x], m_q[i], v) - log_normal([x], m_p[i], v), m_q[i], v, nodes=8
-            )
+        (m_q, m_p), v = two_means(case), case.var_q
         Gaussian = claimed.gaussian.Gaussian
         q, p = Gaussian(m_q, v), Gaussian(m_p, v)
-        evidence.close("E_q log q / p", claimed.gaussian.kl_equal_var(q, p), truth)
-        evidence.true(
-            "unequal variances are refused", refuses(claimed.gaussian.kl_equal_var, q, Gaussian(m_p, case.var_p))
-        )
+        evidence.close("E_q log q / p", claimed.gaussian.kl_equal_var(q, p), mean_log_ratio(m_q, v, m_p, v))
+        wider = Gaussian(m_p, case.var_p)
+        evidence.refuses("unequal variances are refused", claimed.gaussian.kl_equal_var, q, wider)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -259,9 +239,7 @@ class CrossEntropy:
     @staticmethod
     def exact(claimed, case, evidence):
         (m_q, m_p), v_q, v_p = two_means(case), variances(case), np.full(case.d, case.var_p)
-        truth = 0.0
-        for i in range(case.d):
-            truth -= gauss_hermite(lambda x, i=i: log_normal([x], m_p[i], v_p[i]), m_q[i], v_q[i])
+        truth = gauss_hermite(lambda x: -log_normal(x, m_p, v_p), m_q, v_q)
         Gaussian = claimed.gaussian.Gaussian
         cross = claimed.gaussian.cross_entropy(Gaussian(m_q, v_q), Gaussian(m_p, v_p))
         evidence.close("-E_q log p", cross, truth, scale=1 + abs(truth))

@@ -13,10 +13,11 @@ from scipy.special import expit
 
 from refdiff.forward import walk
 from refdiff.verify.identity import identity
-from refdiff.verify.oracles import integrate, log_normal, path_weights
+from refdiff.verify.oracles import integrate, log_normal, marginal
 
 FIFTY_DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
 PI = Decimal("3.14159265358979323846264338327950288419716939937511")
+DRAWS = 400  # so many that each of three components occurs
 FAR = 1000.0  # so far out that every density underflows, and only its logarithm is left
 
 
@@ -33,16 +34,10 @@ def claim(claimed, case):
     return claimed.mixture.GaussianMixture(*data(case))
 
 
-def rates(case, t):
-    """Return the factor of x_0 in x_t and the variance of the rest, by running the chain's recursion on weights."""
-    start, noise = path_weights(case.beta)
-    return start[t], (noise[t] ** 2).sum()
-
-
 def diffuse(case, t):
     """Return the mixture of x_t: each component is an affine map of its x_0, plus independent noise."""
     weights, means, variances = data(case)
-    factor, left = rates(case, t)
+    factor, left = marginal(case.beta, t)
     return weights, factor * means, factor**2 * variances + left
 
 
@@ -76,6 +71,19 @@ def decimal_score(x, weights, means, variances):
                 ends.append(decimal_log_mixture(moved, weights, means, variances))
             score.append(float((ends[0] - ends[1]) / (2 * step)))
     return np.array(score)
+
+
+def decimal_curvature(x, weights, means, variances):
+    """Return the second and third derivative of log q at a point of the line, by central differences in fifty digits.
+
+    A step of 1e-10 leaves twenty digits right.
+    """
+    step = Decimal("1e-10")
+    with localcontext(FIFTY_DIGITS):
+        f = {j: decimal_log_mixture([Decimal(float(x)) + j * step], weights, means, variances) for j in range(-2, 3)}
+        second = (f[1] - 2 * f[0] + f[-1]) / step**2
+        third = (f[2] - 2 * f[1] + 2 * f[-1] - f[-2]) / (2 * step**3)
+    return float(second), float(third)
 
 
 def bayes_integral(prior, factor, left, y):
@@ -124,20 +132,21 @@ def side(x):
     return np.tanh((x - x.mean()) / x.std())
 
 
-def average_out(trial, what, values, drawn, claimed, known=None):
+def average_out(trial, what, values, drawn, claimed, known=None, chance=None):
     """Judge a conditional mean over a discrete unknown, such as the component that a point came from.
 
     `values` (n, K) are the answers for each value of the unknown, `drawn` (n,) says which one was true, `claimed` (n,)
     is their mean given all else. Each residual stays within the range of its values, and by Popoviciu its variance
-    is at most a quarter of that range squared. It is orthogonal to all that is `known`, a function in [-1, 1].
-    Records 1 statistic, or 2.
+    is at most a quarter of that range squared, or known if the `chance` (n, K) of each value is. It is orthogonal to
+    all that is `known`, a function in [-1, 1]. Records 1 statistic, or 2.
     """
     width = values.max(axis=1) - values.min(axis=1)
+    var = width**2 / 4 if chance is None else (chance * values**2).sum(axis=1) - (chance * values).sum(axis=1) ** 2
     residual = values[np.arange(len(drawn)), drawn] - claimed
-    for name, of_known in {"": 1.0, " times side of x_t": known}.items():
+    for name, of_known in {"": 1.0, " times known": known}.items():
         if of_known is not None:
             weight = of_known / (1 + width)
-            trial.bounded(what + name, weight * residual, 0.0, np.mean((weight * width) ** 2) / 4, span=1.0)
+            trial.bounded(what + name, weight * residual, 0.0, np.mean(weight**2 * var), span=1.0)
 
 
 def guess(trial, what, real, log_q, log_p, known):
@@ -160,6 +169,12 @@ def given_component(prior, factor, left, y):
     return means + gain * (y[:, None] - factor * means)
 
 
+def chances(x, weights, means, variances):
+    """Return the probability (n, K) with which each point of a mixture came from each component: Bayes' rule."""
+    joint = weights * np.exp(log_normal(x[:, None], means, variances))
+    return joint / joint.sum(axis=1, keepdims=True)
+
+
 def waves(trial, what, y, weights, means, variances, known=None):
     """Judge draws (n,) of mixtures in one dimension, one for all or one for each, by their characteristic functions.
 
@@ -178,6 +193,27 @@ def waves(trial, what, y, weights, means, variances, known=None):
         ("sin", np.sin(omega * y), once.imag, (1 - twice) / 2),
     ):
         trial.bounded(f"{what}: E {name}", known * (wave - mean), 0.0, np.mean(known**2 * (square - mean**2)))
+
+
+def same_seed_same_z(evidence, draw, means, variances):
+    """Judge DRAWS points of mixtures of three, by how they change with the mixture while the seed stays the same.
+
+    The components are so narrow that the nearest mean is a point's own: what is left of it is sqrt(v_k) z.
+    """
+
+    def residuals(ratio, shift=0.0):
+        x = draw(means + shift, 1e-12 * ratio * variances)[:, None] - (means + shift)
+        k = np.argmin((x**2).sum(axis=-1), axis=1)
+        return k, x[np.arange(DRAWS), k]
+
+    ratio = 1.0 + np.arange(means.size).reshape(means.shape) % 7
+    (k, z), (again, stretched), (_, shifted) = residuals(1.0), residuals(ratio), residuals(1.0, shift=1.0)
+    evidence.true("every component occurs, the same ones for the same seed", set(k) == {0, 1, 2} and (k == again).all())
+    evidence.true("each point lies at a component", np.abs(z).max() < 10 * np.sqrt(1e-12 * variances.max()))
+    # a residual of 1e-6 beside a mean of 1 keeps ten digits
+    of_k = np.broadcast_to(ratio, (DRAWS, *ratio.shape[-2:]))[np.arange(DRAWS), k]
+    evidence.close("x - m_k for other variances", stretched, np.sqrt(of_k) * z, tolerance=1e-8)
+    evidence.close("x - m_k for the mean m_k + 1", shifted, z, tolerance=1e-8)
 
 
 def toss(trial, drawn, fake):
@@ -242,22 +278,12 @@ class Sample:
     def exact(claimed, case, evidence):
         weights, means, variances = data(case)
 
-        def residuals(ratio, shift=0.0):
-            """Draw 400 points of components so narrow that the nearest mean is their own; return what is left."""
-            mixture = claimed.mixture.GaussianMixture(weights, means + shift, 1e-12 * ratio * variances)
-            x = mixture.sample(400, np.random.default_rng(case.T))[:, None] - (means + shift)
-            k = np.argmin((x**2).sum(axis=-1), axis=1)
-            return k, x[np.arange(400), k]
+        def draw(means, variances):
+            return claimed.mixture.GaussianMixture(weights, means, variances).sample(
+                DRAWS, np.random.default_rng(case.T)
+            )
 
-        ratio = 1.0 + np.arange(means.size).reshape(means.shape)
-        (k, z), (again, stretched), (_, shifted) = residuals(1.0), residuals(ratio), residuals(1.0, shift=1.0)
-        evidence.true(
-            "every component occurs, the same ones for the same seed", set(k) == {0, 1, 2} and (k == again).all()
-        )
-        evidence.true("each point lies at a component", np.abs(z).max() < 10 * np.sqrt(1e-12 * variances.max()))
-        # a residual of 1e-6 beside a mean of 1 keeps ten digits
-        evidence.close("x - m_k for other variances", stretched, np.sqrt(ratio)[k] * z, tolerance=1e-8)
-        evidence.close("x - m_k for the mean m_k + 1", shifted, z, tolerance=1e-8)
+        same_seed_same_z(evidence, draw, means, variances)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -343,7 +369,7 @@ class Diffused:
     def exact(claimed, case, evidence):
         mixture, x_t = claim(claimed, case), np.array(case.x_t)
         for t in (1, case.t, case.T):
-            log_q, _, _ = bayes_integral(data(case), *rates(case, t), x_t)
+            log_q, _, _ = bayes_integral(data(case), *marginal(case.beta, t), x_t)
             found = mixture.diffused(case.schedule, t).log_density(x_t)
             evidence.close(f"log q(x_t) at t = {t}", found, log_q, tolerance=1e-10, scale=1 + abs(log_q))
         log_q = log_mixture(x_t, *data(case))
@@ -377,23 +403,75 @@ class Denoiser:
         x = np.tile(case.x_t, (case.T, 1))
         eps_hat = denoiser(x, steps)
         for t in steps:
-            factor, left = rates(case, t)
+            factor, left = marginal(case.beta, t)
             _, origin, _ = bayes_integral(data(case), factor, left, x[0])
             expected = (x[0] - factor * origin) / math.sqrt(left)
             evidence.close(f"E[eps | x_t] at t = {t}, Bayes", eps_hat[t - 1], expected, tolerance=1e-10, scale=1.0)
         t = case.t
         score = decimal_score(x[0], *diffuse(case, t))
         found = denoiser(x[0], t)
-        evidence.close(f"E[eps | x_t] at t = {t}, score", found, -math.sqrt(rates(case, t)[1]) * score, scale=1.0)
+        evidence.close(
+            f"E[eps | x_t] at t = {t}, score", found, -math.sqrt(marginal(case.beta, t)[1]) * score, scale=1.0
+        )
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
         k, x = chains(case, trial)
-        x_t, (factor, left) = x[case.t], rates(case, case.t)
+        x_t, (factor, left) = x[case.t], marginal(case.beta, case.t)
         each = (x_t[:, None] - factor * given_component(data(case), factor, left, x_t)) / math.sqrt(left)
         eps_hat = claim(claimed, case).denoiser(case.schedule)(x_t, case.t)
         for i, u in enumerate(directions(case)):
             average_out(trial, f"E[eps | x_t] along direction {i + 1}", each @ u, k, eps_hat @ u, known=side(x_t @ u))
+
+
+@identity(
+    "mixture.loss_floor",
+    judges=("mixture.GaussianMixture.denoiser", "mixture.GaussianMixture.posterior_x_0"),
+    states=r"\min_{\hat\epsilon} \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
+    r" = \mathbb{E}\Vert\epsilon - \epsilon^*\Vert^2 = d - \mathbb{E}\Vert\epsilon^*\Vert^2"
+    r" = \frac{\bar\alpha_t}{1 - \bar\alpha_t}\,\mathbb{E}\operatorname{tr}\operatorname{Var}[x_0 \mid x_t] > 0",
+    source="Bishop (2006), section 1.5.5, for the least squared error; Vincent (2011)",
+    statistics=1,
+    coincides="With all data at one point x_t tells the noise, and the floor is 0.",
+)
+class LossFloor:
+    """No function of x_t finds the noise itself: what the ideal denoiser misses is how uncertain x_0 remains.
+
+    One coordinate of x_0 and x_t on a grid of both; by chance, the squared error of the noise of a chain, beside the
+    variance of x_0 that is claimed at its x_t.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        weights, means, variances = data(case)
+        factor, left = marginal(case.beta, case.t)
+        x_0, x_t = np.linspace(-13.0, 13.0, 401)[:, None], np.linspace(-13.0, 13.0, 1041)
+        normals = np.exp(-((x_0 - means[:, 0]) ** 2) / (2 * variances[:, 0])) / np.sqrt(variances[:, 0])
+        eps = (x_t - factor * x_0) / math.sqrt(left)
+        joint = (normals @ weights)[:, None] * np.exp(-(eps**2) / 2)
+        joint /= joint.sum()
+        chance = joint.sum(axis=0)  # of x_t
+        floor = np.sum(joint * (eps - np.sum(joint * eps, axis=0) / chance) ** 2)
+
+        line = claimed.mixture.GaussianMixture(weights, means[:, :1], variances[:, :1])
+        eps_hat = line.denoiser(case.schedule)(x_t[:, None], case.t)[:, 0]
+        var = line.posterior_x_0(case.schedule, x_t[:, None], case.t).var[:, 0]
+        # sums on a grid: the rest of their series is below 1e-14, and differences cancel a few digits
+        evidence.close("E (eps - eps*)^2", np.sum(joint * (eps - eps_hat) ** 2), floor, tolerance=1e-10)
+        evidence.close("1 - E eps*^2", 1 - chance @ eps_hat**2, floor, tolerance=1e-10)
+        evidence.close("E Var[x_0 | x_t] SNR_t", factor**2 / left * (chance @ var), floor, tolerance=1e-10)
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        k, x = chains(case, trial)
+        x_t, (factor, left), (_, _, variances) = x[case.t], marginal(case.beta, case.t), data(case)
+        mixture = claim(claimed, case)
+        eps_hat = mixture.denoiser(case.schedule)(x_t, case.t)
+        var = mixture.posterior_x_0(case.schedule, x_t, case.t).var
+        mean = (x_t[:, None] - factor * given_component(data(case), factor, left, x_t)) / math.sqrt(left)
+        within = factor**2 * variances / (factor**2 * variances + left)  # Var[eps | x_t, k]
+        each = np.sum(within + (mean - eps_hat[:, None]) ** 2, axis=-1)
+        average_out(trial, "E[|eps - eps*|^2 | x_t]", each, k, factor**2 / left * var.sum(axis=-1))
 
 
 @identity(
@@ -411,12 +489,12 @@ class PosteriorX0:
     def exact(claimed, case, evidence):
         steps, x = np.arange(1, case.T + 1), np.tile(case.x_t, (case.T, 1))
         q = claim(claimed, case).posterior_x_0(case.schedule, x, steps)
-        _bayes(evidence, "x_0", q, x, [(data(case), *rates(case, t)) for t in steps], np.array(case.eps))
+        _bayes(evidence, "x_0", q, x, [(data(case), *marginal(case.beta, t)) for t in steps], np.array(case.eps))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
         k, x = chains(case, trial)
-        x_t, (factor, left) = x[case.t], rates(case, case.t)
+        x_t, (factor, left) = x[case.t], marginal(case.beta, case.t)
         fake = factor * x_t + math.sqrt(left) * trial.rng.standard_normal(x_t.shape)  # as if the data were N(0, I)
         real, x_0 = toss(trial, x[0], fake)
         q = claim(claimed, case).posterior_x_0(case.schedule, x_t, case.t)
@@ -477,6 +555,69 @@ class ReverseKernel:
         guess(trial, "q(x_{t-1} | x_t)", real, q.log_density(x_prev), log_normal(x_prev, mean, beta), known)
         each = given_component(diffuse(case, case.t - 1), math.sqrt(1 - beta), beta, x_t) @ u
         average_out(trial, "E[x_{t-1} | x_t]", each, k, q.mean @ u, known=side(x_t @ u))
+
+
+@identity(
+    "mixture.gaussian_limit",
+    judges="mixture.GaussianMixture.reverse_kernel",
+    states=r"\operatorname{Var}[x_{t-1} \mid x_t] = \frac{\beta_t}{\alpha_t}"
+    r" \left(1 + \beta_t\,\partial^2 \log q(x_t)\right), \qquad"
+    r" \operatorname{skew}[x_{t-1} \mid x_t] = \frac{\beta_t^{3/2}\,\partial^3 \log q(x_t)}"
+    r"{\left(1 + \beta_t\,\partial^2 \log q(x_t)\right)^{3/2}} \to 0 \text{ as } \beta_t \to 0",
+    source="Efron (2011), section 2, for the cumulants; Sohl-Dickstein et al. (2015), section 2.2, for the limit",
+    statistics=4,
+    coincides="Gaussian data have a Gaussian reverse kernel at every beta_t. With beta_t = .001 the skewness is some"
+    " 1e-5: there no sample tells the kernel from a Gaussian, and that is what the reverse process lives on.",
+)
+class GaussianLimit:
+    """Bayes' rule on one step is an exponential family in x_t, so derivatives of log q(x_t) are its cumulants.
+
+    For one coordinate: in fifty digits, at the case's own beta and at one of .001; by chance, second and third moment
+    of the step back of a chain, given the component that it came from.
+    """
+
+    BETA = 1e-3
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        weights, means, variances = data(case)
+        means, variances, x_t = means[:, :1], variances[:, :1], case.x_t[0]
+        line = claimed.mixture.GaussianMixture(weights, means, variances)
+        betas = (*case.beta, GaussianLimit.BETA)
+        schedule = case.schedule.from_betas(betas)
+        for t in (case.t, case.T + 1):
+            factor, left = marginal(betas, t)
+            second, third = decimal_curvature(x_t, weights, factor * means, factor**2 * variances + left)
+            beta, root = betas[t - 1], math.sqrt(1 - betas[t - 1])
+            q = line.reverse_kernel(schedule, np.array([x_t]), t)
+            mean, std = q.mean[0], math.sqrt(q.var[0])
+            truth, at = beta / root**2 * (1 + beta * second), f"at beta = {beta}"
+            # as much as the summands, which may cancel
+            evidence.close(f"Var[x_{{t-1}} | x_t] {at}", q.var[0], truth, scale=beta / root**2)
+            skew = integrate(
+                lambda y, q=q, mean=mean, std=std: ((y - mean) / std) ** 3 * np.exp(q.log_density(y[:, None])),
+                -20.0,
+                20.0,
+                points=8001,
+            )
+            # quadrature over forty units, beside a standard deviation that may be a thousandth of that
+            truth = (beta / root / math.sqrt(truth)) ** 3 * third
+            evidence.close(f"skewness {at}", skew, truth, tolerance=1e-10, scale=1.0)
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        k, x = chains(case, trial)
+        x_t, beta, prior = x[case.t], case.beta[case.t - 1], diffuse(case, case.t - 1)
+        chance = chances(x_t, *diffuse(case, case.t))
+        var = beta * prior[2][:, 0] / ((1 - beta) * prior[2][:, 0] + beta)  # Var[x_{t-1} | x_t, k]
+        q = claim(claimed, case).reverse_kernel(case.schedule, x_t, case.t)
+        apart = given_component(prior, math.sqrt(1 - beta), beta, x_t)[..., 0] - q.mean[:, :1]
+        third = apart**3 + 3 * apart * var
+        known = np.sign((chance * third).sum(axis=1))  # the kernel leans one way here, the other way there
+        average_out(trial, "variance of x_{t-1}", apart**2 + var, k, q.var[:, 0], known, chance)
+        leans = q.means[..., 0] - q.mean[:, :1]
+        claimed_third = np.sum(q.weights * (leans**3 + 3 * leans * q.variances[..., 0]), axis=-1)
+        average_out(trial, "third moment of x_{t-1}", third, k, claimed_third, known, chance)
 
 
 def laws(case, n):
@@ -576,24 +717,12 @@ class PointwiseSample:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        weights, means, variances = laws(case, 400)
+        weights, means, variances = laws(case, DRAWS)
 
-        def residuals(ratio):
-            """Draw from components so narrow that the nearest mean is their own; return what is left."""
-            q = claimed.mixture.PointwiseMixture(weights, means, 1e-12 * ratio * variances)
-            y = q.sample(np.random.default_rng(case.T))[:, None] - means
-            k = np.argmin((y**2).sum(axis=-1), axis=1)
-            return k, y[np.arange(400), k]
+        def draw(means, variances):
+            return claimed.mixture.PointwiseMixture(weights, means, variances).sample(np.random.default_rng(case.T))
 
-        ratio = 1.0 + np.arange(means.size).reshape(means.shape) % 7
-        (k, z), (again, stretched) = residuals(1.0), residuals(ratio)
-        evidence.true(
-            "every component occurs, the same ones for the same seed", set(k) == {0, 1, 2} and (k == again).all()
-        )
-        evidence.true("each point lies at a component", np.abs(z).max() < 10 * np.sqrt(1e-12 * variances.max()))
-        # a residual of 1e-6 beside a mean of 1 keeps ten digits
-        expected = np.sqrt(ratio)[np.arange(400), k] * z
-        evidence.close("y - m_k for other variances", stretched, expected, tolerance=1e-8)
+        same_seed_same_z(evidence, draw, means, variances)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

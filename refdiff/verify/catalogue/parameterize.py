@@ -12,7 +12,7 @@ import numpy as np
 from refdiff.forward import walk
 from refdiff.verify.evidence import stream
 from refdiff.verify.identity import identity
-from refdiff.verify.oracles import dense_joint, gradient, integrate, log_normal, path_weights
+from refdiff.verify.oracles import dense_joint, gradient, integrate, log_normal, marginal, path_weights
 
 VAR_0 = 0.25  # of x_0 around case.x_0 in a walk: not so large that it hides an eps which leaks into x_0
 
@@ -107,8 +107,7 @@ def blurred_mixture(case):
     Each coordinate is a mixture of its own, with the weights, means and variances of the case: the density is then a
     product, and the integrals over x_0 are one-dimensional. The score is a finite difference of their logarithm.
     """
-    start, weights = path_weights(case.beta)
-    signal, var = start[case.t], weights[case.t] @ weights[case.t]
+    signal, var = marginal(case.beta, case.t)
     means = np.array([case.x_0, case.eps]) * [[-1.0], [0.5]]
 
     def data(x_0):

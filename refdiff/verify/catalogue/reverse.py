@@ -187,7 +187,7 @@ class TransitionMean:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x_0 = case.repeat(case.x_0, trial.n) + 2.0 * trial.rng.standard_normal((trial.n, case.d))
+        x_0 = case.spread_out(trial.n, trial.rng)
         x = walk(case.schedule, x_0, trial.rng)
         x_t, (start, noise) = x[case.t], path_weights(case.beta)
         eps = (x_t - start[case.t] * x_0) / np.linalg.norm(noise[case.t])

@@ -131,7 +131,8 @@ class OneMinusAlphaBar:
     "schedule.rates",
     judges="schedule.Schedule.from_betas",
     states=r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\bar\epsilon: \qquad"
-    r" \text{signal rate } \sqrt{\bar\alpha_t}, \quad \text{noise rate } \sqrt{1 - \bar\alpha_t}",
+    r" \text{signal rate } \sqrt{\bar\alpha_t}, \quad \text{noise rate } \sqrt{1 - \bar\alpha_t},"
+    r" \quad \text{the sum of their squares } 1",
     source="Ho, Jain & Abbeel (2020), eq. 4",
     statistics=2,
     coincides="Where alpha_bar_t = 1/2 the two are equal.",
@@ -145,6 +146,7 @@ class Rates:
         start, noise = path_weights(case.beta)
         evidence.close("weight of x_0", schedule.signal_rate, start)
         evidence.close("norm of the weights of the noises", schedule.noise_rate, np.linalg.norm(noise, axis=1))
+        evidence.close("sum of squares", schedule.signal_rate**2 + schedule.noise_rate**2, np.ones(case.T + 1))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -557,15 +559,6 @@ class Index:
         return [case.t, case.s, case.T]
 
     @staticmethod
-    def refused(function, *arguments):
-        """Return whether a call raises the error of a wrong argument."""
-        try:
-            function(*arguments)
-        except (TypeError, ValueError):
-            return True
-        return False
-
-    @staticmethod
     def exact(claimed, case, evidence):
         schedule, x = claimed.schedule.Schedule.from_betas(case.beta), np.ones((3, 3))
         steps = Index.steps(case)
@@ -573,8 +566,8 @@ class Index:
         evidence.close("a step for each point", schedule.alpha_bar[schedule.index(np.array(steps), x)] * x, rows)
         evidence.close("one step for all", schedule.beta[schedule.index(case.t, x)] * x, x * case.beta[case.t - 1])
         for name, t in (("t = 0", 0), ("t = T + 1", case.T + 1), ("t = 1.0", 1.0), ("t = True", True)):
-            evidence.true(f"{name} is refused", Index.refused(schedule.index, t))
-        evidence.true("two steps for three points are refused", Index.refused(schedule.index, np.array([1, 1]), x))
+            evidence.refuses(f"{name} is refused", schedule.index, t)
+        evidence.refuses("two steps for three points are refused", schedule.index, np.array([1, 1]), x)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

@@ -27,7 +27,7 @@ def transition_with_the_variance_before(schedule, x_prev, t):
     says=r"x_t = \sqrt{\alpha_t}\,x_{t-1} + \beta_t\,\epsilon_t",
     correct=r"x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t",
     replaces="forward.transition",
-    rejected_by="forward.transition",
+    rejected_by=("forward.transition", "forward.step_size"),
     coincides="only where beta_t is 0 or 1",
 )
 def transition_adding_beta(schedule, x_prev, t):
@@ -41,7 +41,7 @@ def transition_adding_beta(schedule, x_prev, t):
     says=r"x_t = (1 - \beta_t)\,x_{t-1} + \beta_t\,\epsilon_t, \quad \operatorname{Var} = (1-\beta_t)^2 + \beta_t^2",
     correct=r"x_t = \sqrt{1 - \beta_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t, \quad \operatorname{Var} = 1",
     replaces="forward.transition",
-    rejected_by=("forward.transition", "bayes.rule"),
+    rejected_by=("forward.transition", "forward.step_size", "bayes.rule"),
     coincides="only where beta_t is 0 or 1, the two ends that the text derives it from",
 )
 def transition_by_interpolation(schedule, x_prev, t):
@@ -162,7 +162,7 @@ def marginal_as_posterior(schedule, x_0, t):
     correct=r"\operatorname{Var}[x_t \mid x_0] = 1 - \bar\alpha_t, \text{ which grows; it is } \operatorname{Var}[x_t]"
     r" \text{ that stays 1, if } \operatorname{Var}[x_0] = 1",
     replaces="forward.marginal",
-    rejected_by="forward.marginal",
+    rejected_by=("forward.marginal", "forward.variance"),
     coincides="at t = 1",
 )
 def marginal_with_constant_noise(schedule, x_0, t):
@@ -176,7 +176,7 @@ def marginal_with_constant_noise(schedule, x_0, t):
     r" \sigma_t = \sqrt{\alpha_t}\,\sigma_{t-1} + \sqrt{\beta_t}",
     correct=r"\text{independent } \epsilon_t: \quad \sigma_t^2 = \alpha_t\,\sigma_{t-1}^2 + \beta_t",
     replaces="forward.marginal",
-    rejected_by="forward.marginal",
+    rejected_by=("forward.marginal", "forward.variance"),
     coincides="at t = 1",
 )
 def marginal_of_one_noise(schedule, x_0, t):

@@ -37,11 +37,26 @@ def reverse_without_x_0(self, schedule, x_t, t):
     correct=r"\operatorname{Var}[x_{t-1} \mid x_t] = \tilde\beta_t"
     r" + \left(\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\right)^2 \operatorname{Var}[x_0 \mid x_t]",
     replaces="mixture.GaussianMixture.reverse_kernel",
-    rejected_by="mixture.reverse_kernel",
+    rejected_by=("mixture.reverse_kernel", "mixture.gaussian_limit"),
     coincides="the mean is right; the variance is for data at one point",
 )
 def posterior_of_the_expected_x_0(self, schedule, x_t, t):
     q = posterior(schedule, self.posterior_x_0(schedule, x_t, t).mean, x_t, t)
+    return one_gaussian(q.mean, q.var)
+
+
+@erratum(
+    "reverse-kernel-is-normal",
+    source="S4, lines 114-119, where it is assumed; that beta_t must be small is said at line 108",
+    says=r"q(x_{t-1} \mid x_t) = \mathcal{N}\left(\mathbb{E}[x_{t-1} \mid x_t],\;"
+    r" \operatorname{Var}[x_{t-1} \mid x_t]\right)",
+    correct=r"\text{a mixture; its skewness goes to 0 as } \beta_t^{3/2}",
+    replaces="mixture.GaussianMixture.reverse_kernel",
+    rejected_by="mixture.gaussian_limit",
+    coincides="mean and variance are right; all of it is for Gaussian data, and nearly for small beta_t",
+)
+def reverse_with_the_same_moments(self, schedule, x_t, t):
+    q = GaussianMixture.reverse_kernel(self, schedule, x_t, t)
     return one_gaussian(q.mean, q.var)
 
 
@@ -53,7 +68,7 @@ def posterior_of_the_expected_x_0(self, schedule, x_t, t):
     correct=r"\mu_\theta(x_t, t) = \mathbb{E}[\tilde\mu_t \mid x_t]"
     r" \text{ at best, and } \operatorname{Var}[x_0 \mid x_t] > 0 \text{ is left}",
     replaces="mixture.GaussianMixture.posterior_x_0",
-    rejected_by="mixture.posterior_x_0",
+    rejected_by=("mixture.posterior_x_0", "mixture.loss_floor"),
     coincides="data at one point",
 )
 def x_0_determined_by_x_t(self, schedule, x_t, t):
@@ -67,7 +82,7 @@ def x_0_determined_by_x_t(self, schedule, x_t, t):
     says=r"\epsilon^*(x_t, t) = \nabla_{x_t} \log q(x_t)",
     correct=r"\epsilon^*(x_t, t) = -\sqrt{1 - \bar\alpha_t}\;\nabla_{x_t} \log q(x_t)",
     replaces="mixture.GaussianMixture.denoiser",
-    rejected_by="mixture.denoiser",
+    rejected_by=("mixture.denoiser", "mixture.loss_floor"),
     coincides="where the score is 0",
 )
 def score_as_denoiser(self, schedule):
