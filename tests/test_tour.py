@@ -29,7 +29,7 @@ def test_it_leaves_report_numbers_pictures_and_checkpoints_and_nothing_else(tour
     out, code = toured
     assert code == cli.HOLDS
     pictures = {f"{name}.png" for name in ("forward", "posterior", "elbo", "score", "strip")} | {"forward.gif"}
-    models = {"mixture.npz", "moons.npz", "spiral.npz"}
+    models = {"mixture.npz", "moons.npz", "pinwheel.npz"}
     assert {path.name for path in out.iterdir()} == {"report.html", "results.json"} | pictures | models
     for name in models:
         checkpoint = network.load_checkpoint(out / name)
