@@ -4,13 +4,12 @@ A point is a row. Text is taken literally or refused, with the line: nothing is 
 """
 
 import math
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from refdiff.checks import real, table
+from refdiff.files import whole
 
 __all__ = ["load", "restore", "save", "standardize"]
 
@@ -62,8 +61,8 @@ def save(path, points):
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such directory.
+    OSError
+        If the file cannot be written; a missing directory is made.
     TypeError
         If the points are not real numbers.
     ValueError
@@ -72,17 +71,8 @@ def save(path, points):
     path = Path(path)
     write = _format(path).write
     points = table(points, "points")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} cannot be written: there is no directory {path.parent}.")
-    partial = path.parent / f".{uuid.uuid4().hex}.partial"  # beside it: a rename within a directory is atomic
-    try:
-        with open(partial, "xb") as file:
-            write(file, points)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as unfinished, open(unfinished, "xb") as file:
+        write(file, points)
 
 
 def standardize(points):
