@@ -1,11 +1,12 @@
 r"""What the commands share: progress, exit codes of verdicts, lines of a table, files written whole."""
 
+import math
 import sys
 
 from refdiff import cli
 from refdiff.files import whole
 
-__all__ = ["exit_code", "line", "progress", "write_text"]
+__all__ = ["EXPLAINED", "HEAD", "exit_code", "line", "progress", "write_text"]
 
 
 def progress(total, what):
@@ -15,15 +16,21 @@ def progress(total, what):
     return tqdm(total=total, desc=what, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
+HEAD = f"{'verdict':<12} {'identity':<34} {'claimed':>12} {'measured':>12} {'error':>6} {'p':>6} {'catches':>8}"
+EXPLAINED = (
+    "error: the largest relative error on the exact route; p: the smallest p-value of the Monte Carlo route;\n"
+    "catches: the smallest relative error that the Monte Carlo route would have caught with probability .99."
+)
+
+
 def line(verdict):
-    """Return a verdict as one line: key, claimed, measured, error, verdict."""
-    known = f"claimed {verdict.claimed:< 12.6g} measured {verdict.measured:< 12.6g}"
-    detail = verdict.message or f"exact error {verdict.error:.0e}, p {verdict.p_value:.0e}"
+    """Return a verdict as one line of the table under HEAD, and a second one that says why if it does not hold."""
+    found = f"{verdict.claimed:>12.6g} {verdict.measured:>12.6g} {verdict.error:>6.0e} {verdict.p_value:>6.0e}"
+    catches = f"{100 * verdict.detects:>6.2g} %" if verdict.detects < math.inf else f"{'–':>8}"
+    row = f"{verdict.status:<12} {verdict.key:<34} {found} {catches}"
     if verdict.holds:
-        detail += f", would have caught {100 * verdict.detects:.2g} %"
-    elif not verdict.message:
-        detail = f"{verdict.what}; {detail}; {verdict.case}"
-    return f"{verdict.status:<12} {verdict.key:<36} {known} {detail}"
+        return row
+    return f"{row}\n{'':<12} {verdict.message or f'{verdict.what}, on {verdict.case}'}"
 
 
 def exit_code(report):

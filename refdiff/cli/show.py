@@ -4,7 +4,7 @@ import importlib
 import inspect
 import textwrap
 
-from refdiff.cli.console import exit_code, line
+from refdiff.cli.console import HEAD, exit_code, line
 
 HELP = "equation, source, code and evidence of one identity"
 
@@ -46,5 +46,5 @@ def run(args):
         if identity.key in erratum.rejected_by:
             print(f"{erratum.key}: {erratum.says}    ({erratum.source})")
     report = verify.judge(only=identity.key)
-    print(f"\n--- verdict\n\n{line(report.verdicts[identity.key])}")
+    print(f"\n--- verdict\n\n{HEAD}\n{line(report.verdicts[identity.key])}")
     return exit_code(report)

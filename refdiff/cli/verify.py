@@ -3,7 +3,7 @@ r"""Judge refdiff by its catalogue: each identity on exact and on Monte Carlo ev
 import json
 import math
 
-from refdiff.cli.console import exit_code, line, progress, write_text
+from refdiff.cli.console import EXPLAINED, HEAD, exit_code, line, progress, write_text
 
 HELP = "judge refdiff, identity by identity"
 
@@ -20,6 +20,8 @@ def run(args):
 
     keys = args.keys or None
     number = sum(keys is None or one.key in keys or one.chapter in keys for one in verify.CATALOGUE.values())
+    if number:
+        print(HEAD)
     with progress(number, "verify") as bar:
 
         def say(verdict):
@@ -32,7 +34,7 @@ def run(args):
     print(
         f"\n{held} of {len(report.verdicts)} identities hold, {len(report.refuted)} refuted,"
         f" {len(report.inconclusive)} inconclusive; seed {report.seed}, {seconds:.1f} s.\n"
-        f"{report.statistics} statistics share a chance of {verify.ALPHA:g} of any false alarm."
+        f"{EXPLAINED}\n{report.statistics:,} statistics share a chance of {verify.ALPHA:g} of any false alarm."
     )
     if args.json:
         write_text(args.json, json.dumps(as_json(report), indent=2) + "\n")
