@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bound:
     r"""A bound on -log p(x_0) for n points, in nats, in its parts.
 
@@ -54,6 +54,11 @@ class Bound:
     terms: np.ndarray
     prior: np.ndarray
     d: int
+
+    def __repr__(self):
+        n, parts = len(self.prior), (self.reconstruction, self.terms.sum(axis=0), self.prior)
+        means = " + ".join(f"{part.mean():.4g}" for part in parts)
+        return f"Bound(n={n}, d={self.d}, mean {self.total.mean():.4g} = {means} nats)"
 
     @property
     def total(self):

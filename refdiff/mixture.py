@@ -357,6 +357,10 @@ class PointwiseMixture:
         self.weights, self.means = weights, means
         self.variances = np.broadcast_to(variances, means.shape)
 
+    def __repr__(self):
+        *points, K, d = self.means.shape
+        return f"PointwiseMixture(points {tuple(points)}, K={K}, d={d})"
+
     @property
     def mean(self):
         r"""The conditional mean, shape (..., d).

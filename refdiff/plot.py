@@ -564,16 +564,18 @@ def elbo_terms(schedule, trained, ideal, exact):
     return figure
 
 
+# two curves that nearly coincide: the lower one wide, the upper one broken, so that both are seen
+BENEATH = {"color": TRUTH, "linewidth": 3.2, "alpha": 0.75}
+ON_TOP = {"color": MODEL, "linewidth": 1.4, "linestyle": (0, (4, 3))}
+
+
 def _draw_terms(axes, schedule, trained, ideal):
     """Draw the mean of each L_{t-1} on logarithmic axes, with L_0 and L_T at the ends."""
     t = np.arange(2, schedule.T + 1)
     means = {}
-    for name, bound, color, style in (
-        ("ideal denoiser", ideal, TRUTH, {"linewidth": 2.4, "alpha": 0.9}),
-        ("trained network", trained, MODEL, {"linewidth": 1.0}),
-    ):
+    for name, bound, style in (("ideal denoiser", ideal, BENEATH), ("trained network", trained, ON_TOP)):
         means[name] = np.where((mean := bound.terms[2:].mean(axis=1)) > 0, mean, np.nan)
-        axes.plot(t, means[name], color=color, label=f"$L_{{t-1}}$, {name}", **style)
+        axes.plot(t, means[name], label=f"$L_{{t-1}}$, {name}", **style)
     axes.set(xscale="log", yscale="log")
     L_T, L_0 = ideal.prior.mean(), (ideal.reconstruction.mean(), trained.reconstruction.mean())
     positive = [value for value in (*itertools.chain(*means.values()), L_T, *L_0) if value > 0] or [1e-6, 1.0]
@@ -644,9 +646,9 @@ def _draw_running_sum(axes, schedule, trained, ideal, exact):
     """Draw L_T + L_0 + ... + L_{t-1} over t, which ends at the whole bound, and the exact value."""
     t = np.arange(1, schedule.T + 1)
     axes.axhline(exact, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="exact")
-    for bound, color, width in ((ideal, TRUTH, 2.4), (trained, MODEL, 1.0)):
+    for bound, style in ((ideal, BENEATH), (trained, ON_TOP)):
         start = bound.prior.mean() + bound.reconstruction.mean()
-        axes.plot(t, start + np.cumsum(bound.terms[1:].mean(axis=1)), color=color, linewidth=width)
+        axes.plot(t, start + np.cumsum(bound.terms[1:].mean(axis=1)), **style)
     axes.margins(y=0.14)
     axes.annotate(
         rf"exact $-\log p(x_0)$ = {_signed(exact, '.3f')} nats",

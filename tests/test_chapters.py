@@ -57,6 +57,18 @@ def test_the_bound_is_a_record_of_its_parts():
     assert (bound.terms[2:] > 0).all()
 
 
+def test_what_is_printed_is_short():
+    schedule, x_0 = Schedule.vp(6), DATA.sample(7, rng())
+    for one in (
+        schedule,
+        DATA,
+        DATA.reverse_kernel(schedule, x_0, 3),
+        elbo.denoising_form(schedule, DATA.denoiser(schedule), x_0, rng()),
+    ):
+        assert repr(one).startswith(type(one).__name__)
+        assert len(repr(one)) < 120
+
+
 @pytest.mark.parametrize("variance", ["beta", "posterior"])
 @pytest.mark.parametrize("decoder_var", ["beta_1", "beta_tilde_2", 0.01])
 def test_the_bound_of_the_ideal_denoiser_is_above_the_exact_value(variance, decoder_var):

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,11 @@ def test_verify_exits_3_where_the_evidence_is_too_thin(capsys, monkeypatch):
         ["sample", "nothing.npz"],
         ["train", "--data", "nothing"],
         ["train", "--data", "nothing.csv"],
-        ["train", "--out", "no/such/directory/model.npz"],
+        ["train", "--out", "model.txt"],
+        ["train", "--resume"],
+        ["train", "--seed", "-1"],
+        ["verify", "--seed", "-1"],
+        ["tour", "--seed", "-1"],
         ["train", "--steps", "0"],
     ],
     ids=" ".join,
@@ -88,12 +93,35 @@ def test_no_command_and_unknown_options_exit_2(capsys):
 
 
 def test_errata_refutes_each_and_prints_both_numbers(capsys):
-    assert main(["errata"]) == cli.HOLDS
+    assert main(["errata", "--full"]) == cli.HOLDS
     out = capsys.readouterr().out
     assert f"{len(verify.ERRATA)} of {len(verify.ERRATA)} errata refuted" in out
     assert re.search(
         r"^posterior-var-beta\n(  .*\n)+  refuted    by bayes.posterior_var; .*: 0.3, in truth 0$", out, re.M
     )
+
+
+def test_errata_are_a_line_each_where_nothing_else_is_asked_for(capsys):
+    assert main(["errata"]) == cli.HOLDS
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1 : 1 + len(verify.ERRATA)]] == list(verify.ERRATA)
+    assert main(["errata", "posterior-var-beta"]) == cli.HOLDS
+    assert "found in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["verify", "bays"], "Did you mean bayes?"),
+        (["show", "bayes.posterior_vra"], "bayes.posterior_var"),
+        (["errata", "bayes.posterior_var"], "is an identity: `refdiff show bayes.posterior_var`"),
+        (["show", "posterior-var-beta"], "is an erratum: `refdiff errata posterior-var-beta`"),
+    ],
+    ids=" ".join,
+)
+def test_a_key_that_is_not_known_is_answered_with_what_is_near(arguments, hint, capsys):
+    assert main(arguments) == cli.USAGE
+    assert hint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", verify.CATALOGUE)
@@ -171,10 +199,48 @@ def test_ctrl_c_leaves_a_checkpoint_that_resume_takes_to_the_same_end(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(network, "fit", interrupted)
         assert main([*command, "--out", str(broken)]) == cli.INTERRUPTED
-    assert "stopped at step 200 of 500; go on with --resume" in capsys.readouterr().err
-    assert main([*command, "--out", str(broken), "--resume"]) == cli.HOLDS
+    assert f"stopped at step 200 of 500; go on: refdiff train --resume --out {broken}" in capsys.readouterr().err
+    assert main(["train", "--resume", "--out", str(broken)]) == cli.HOLDS
     assert main([*command, "--out", str(straight)]) == cli.HOLDS
     np.testing.assert_array_equal(network.load(broken).theta, network.load(straight).theta)
+
+
+def test_train_writes_over_nothing_unless_told_to(tmp_path, capsys):
+    model, data = tmp_path / "model.npz", tmp_path / "points.csv"
+    data.write_text("1,2\n3,4\n5,7\n")
+    small = ["--steps", "10", "-T", "5", "--width", "4", "--depth", "1"]
+    assert main(["train", "--data", str(data), "--out", str(data), *small]) == cli.USAGE
+    assert data.read_text() == "1,2\n3,4\n5,7\n"
+    assert main(["train", "--data", str(data), "--out", str(model), *small]) == cli.HOLDS
+    before = model.read_bytes()
+    assert main(["train", "--data", str(data), "--out", str(model), *small]) == cli.USAGE
+    assert "--resume" in capsys.readouterr().err
+    assert model.read_bytes() == before
+    assert main(["train", "--data", str(data), "--out", str(model), "--seed", "1", "--force", *small]) == cli.HOLDS
+    assert model.read_bytes() != before
+
+
+def test_resuming_keeps_to_the_plan(tmp_path, capsys):
+    model, data = tmp_path / "model.npz", tmp_path / "points.csv"
+    data.write_text("1,2\n3,4\n5,7\n")
+    small = ["--steps", "10", "-T", "5", "--width", "4", "--depth", "1"]
+    assert main(["train", "--data", str(data), "--out", str(model), *small]) == cli.HOLDS
+    assert main(["train", "--resume", "--out", str(model), "--steps", "20"]) == cli.USAGE
+    assert "was planned with steps = 10; got 20" in capsys.readouterr().err
+    assert main(["train", "--resume", "--out", str(model)]) == cli.HOLDS
+    data.write_text("1,2\n3,4\n5,8\n")
+    assert main(["train", "--resume", "--out", str(model)]) == cli.USAGE
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line_on_stderr(tmp_path, capsys):
+    small = ["--schedule", "linear", "-T", "50", "--steps", "1", "--width", "4", "--depth", "1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["train", "--out", str(tmp_path / "model.npz"), *small]) == cli.HOLDS
+    error = capsys.readouterr().err
+    assert error.startswith("refdiff: warning: linear(T=50)")
+    assert error.count("\n") == 1
 
 
 def test_progress_is_silent_where_stderr_is_no_terminal(tmp_path):

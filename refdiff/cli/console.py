@@ -33,6 +33,26 @@ def line(verdict):
     return f"{row}\n{'':<12} {verdict.message or f'{verdict.what}, on {verdict.case}'}"
 
 
+def no_such(key, identities, errata, wanted="identity"):
+    """Return the error for a key that is not known: what is near it, or which command knows it."""
+    from difflib import get_close_matches
+
+    other, command = (errata, "errata") if wanted == "identity" else (identities, "show")
+    if key in other:
+        return ValueError(
+            f"{key!r} is an {'erratum' if command == 'errata' else 'identity'}: `refdiff {command} {key}`."
+        )
+    known = identities if wanted == "identity" else errata
+    chapters = {one.split(".")[0] for one in identities}
+    near = [one for one in known if one.endswith(f".{key}")] or get_close_matches(key, [*known, *chapters], 3, 0.6)
+    hint = (
+        f"Did you mean {' or '.join(near)}?"
+        if near
+        else f"`refdiff {'show' if wanted == 'identity' else 'errata'}` lists them."
+    )
+    return ValueError(f"no {wanted} or chapter is called {key!r}. {hint}")
+
+
 def exit_code(report):
     """Return the exit code that a Report stands for."""
     if report.refuted:

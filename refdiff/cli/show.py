@@ -4,13 +4,14 @@ import importlib
 import inspect
 import textwrap
 
-from refdiff.cli.console import HEAD, exit_code, line
+from refdiff import cli
+from refdiff.cli.console import HEAD, exit_code, line, no_such
 
 HELP = "equation, source, code and evidence of one identity"
 
 
 def add_arguments(command):
-    command.add_argument("key", nargs="?", metavar="KEY", help="of an identity; without one, all are listed")
+    command.add_argument("key", nargs="?", metavar="KEY", help="of an identity; a chapter, or nothing, lists them")
 
 
 def code_of(dotted):
@@ -26,14 +27,14 @@ def code_of(dotted):
 def run(args):
     from refdiff import verify
 
-    if args.key is None:
+    chapters = {one.chapter for one in verify.CATALOGUE.values()}
+    if args.key is None or args.key in chapters:
         for key, identity in verify.CATALOGUE.items():
-            print(f"{key:<38} {identity.source}")
-        return 0
+            if args.key in (None, identity.chapter):
+                print(f"{key:<36} {textwrap.shorten(identity.source, 64, placeholder=' …')}")
+        return cli.HOLDS
     if args.key not in verify.CATALOGUE:
-        near = [key for key in verify.CATALOGUE if args.key.split(".")[-1] in key]
-        hint = f" Did you mean {', '.join(near[:3])}?" if near else " `refdiff show` lists them."
-        raise ValueError(f"no identity is called {args.key!r}.{hint}")
+        raise no_such(args.key, verify.CATALOGUE, verify.ERRATA)
     identity = verify.CATALOGUE[args.key]
     print(f"{identity.key}\n\n  {identity.states}\n\nSource: {identity.source}\n")
     for dotted in identity.judges:
@@ -47,4 +48,5 @@ def run(args):
             print(f"{erratum.key}: {erratum.says}    ({erratum.source})")
     report = verify.judge(only=identity.key)
     print(f"\n--- verdict\n\n{HEAD}\n{line(report.verdicts[identity.key])}")
+    print(f"claimed and measured: {report.verdicts[identity.key].what}")
     return exit_code(report)

@@ -1,6 +1,5 @@
 r"""Train an MLP denoiser on a toy set or on your own points, and save it."""
 
-import math
 import sys
 from pathlib import Path
 
@@ -8,29 +7,41 @@ from refdiff import cli
 from refdiff.cli.console import progress
 
 HELP = "train a denoiser on a toy set or on your own points"
-SCHEDULES = ("vp", "cosine", "linear")
 TOY_POINTS = 20_000
+# what a run is made of: kept in the checkpoint, so that --resume needs nothing but --out
+DEFAULTS = {
+    "data": "moons",
+    "seed": 0,
+    "steps": 10_000,
+    "batch_size": 256,
+    "schedule": "vp",
+    "T": 200,
+    "width": 128,
+    "depth": 3,
+    "residual": False,
+}
 
 
 def add_arguments(command):
     from refdiff import toys
 
-    command.add_argument(
-        "--data",
-        default="moons",
-        metavar="NAME|FILE",
-        help=f"a toy set ({', '.join(toys.NAMES)}) or points in a .csv or .npy file, any number of columns",
-    )
-    command.add_argument("--out", default="model.npz", metavar="FILE", help="the checkpoint to write (model.npz)")
-    command.add_argument("--steps", type=int, default=10_000, help="optimiser steps in all (10000)")
-    command.add_argument("--schedule", choices=SCHEDULES, default="vp")
-    command.add_argument("-T", type=int, default=200, metavar="T", help="diffusion steps (200)")
-    command.add_argument("--width", type=int, default=128)
-    command.add_argument("--depth", type=int, default=3)
-    command.add_argument("--residual", action="store_true", help="residual hidden layers")
-    command.add_argument("--batch-size", type=int, default=256)
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--resume", action="store_true", help="go on with the checkpoint at --out")
+    def option(flag, help, **how):
+        name = flag.lstrip("-").replace("-", "_")
+        command.add_argument(flag, help=f"{help} (default: {DEFAULTS[name]})", **how)
+
+    kinds = f"a toy set ({', '.join(toys.NAMES)}), or a .csv or .npy file with a point a row, any number of columns"
+    option("--data", kinds, metavar="NAME|FILE")
+    command.add_argument("--out", default="model.npz", metavar="FILE", help="the checkpoint (default: model.npz)")
+    option("--steps", "steps of the optimizer in all; the learning rate falls towards the last", type=int)
+    option("--batch-size", "points a step", type=int)
+    option("--schedule", "of the noise", choices=("vp", "cosine", "linear"))
+    option("-T", "steps of the diffusion", type=int, metavar="T")
+    option("--width", "of the hidden layers", type=int)
+    option("--depth", "the number of hidden layers", type=int)
+    option("--residual", "hidden layers add to what they receive", action="store_const", const=True)
+    option("--seed", "of all random numbers", type=int)
+    command.add_argument("--resume", action="store_true", help="go on with the checkpoint at --out, as it was planned")
+    command.add_argument("--force", action="store_true", help="start anew although there is a checkpoint at --out")
 
 
 def read_data(name, rng):
@@ -44,6 +55,30 @@ def read_data(name, rng):
     return points.standardize(points.load(name))
 
 
+def planned(args, out):
+    """Return the plan of the run, and the checkpoint that it goes on with, if any."""
+    from refdiff import network
+
+    given = {name: vars(args)[name] for name in DEFAULTS if vars(args)[name] is not None}
+    if args.resume:
+        found = network.load_checkpoint(out)
+        plan = found.metadata.get("plan")
+        if found.state is None or plan is None:
+            raise ValueError(f"{out} holds no training to go on with; `refdiff train` writes one.")
+        for name, value in given.items():
+            if value != plan[name]:
+                raise ValueError(
+                    f"{out} was planned with {name} = {plan[name]}; got {value}. --resume goes on as planned, since"
+                    " the learning rate and the random numbers depend on it; start anew for another plan."
+                )
+        return plan, found
+    if out.suffix != ".npz":
+        raise ValueError(f"--out must end in .npz; got {str(out)!r}.")
+    if out.exists() and not args.force:
+        raise ValueError(f"{out} exists. Go on with it by --resume, or start anew over it by --force.")
+    return DEFAULTS | given, None
+
+
 def run(args):
     import numpy as np
 
@@ -51,39 +86,34 @@ def run(args):
     from refdiff.checks import count
 
     out = Path(args.out)
-    count(args.steps, "--steps")
-    if not out.parent.is_dir():
-        raise ValueError(f"--out must lie in a directory that exists; got {out}.")
-    data_rng, rng = (np.random.default_rng(s) for s in np.random.SeedSequence(args.seed).spawn(2))
-    data, mean, std = read_data(args.data, data_rng)
-    if args.resume:
-        found = network.load_checkpoint(out)
-        if found.state is None:
-            raise ValueError(f"{out} holds no state of training to go on with.")
-        kept = {"data": args.data, "seed": args.seed}
-        if any(found.metadata.get(name) != value for name, value in kept.items()):
-            raise ValueError(f"--resume needs the data and seed of {out}: {found.metadata}; got {kept}.")
-        model, state, metadata = found.model, found.state, found.metadata
-    else:
-        model = network.MLP(data.shape[1], rng=rng, width=args.width, depth=args.depth, residual=args.residual)
-        state = network.TrainingState.start(model)
-        metadata = {name: vars(args)[name] for name in ("data", "seed", "steps", "batch_size", "schedule", "T")}
-        if mean is not None:
-            metadata |= {"mean": mean.tolist(), "std": std.tolist()}
-
-    steps = metadata["steps"]
+    plan, found = planned(args, out)
+    steps = count(plan["steps"], "--steps")
+    data_rng, rng = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(count(plan["seed"], "--seed", 0)).spawn(2)
+    )
+    data, mean, std = read_data(plan["data"], data_rng)
     # by its constructor and not from the betas kept: resuming is to give the same bits
-    schedule = getattr(Schedule, metadata["schedule"])(metadata["T"])
+    schedule = getattr(Schedule, plan["schedule"])(plan["T"])
+    if found is None:
+        network_options = {name: plan[name] for name in ("width", "depth", "residual")}
+        model = network.MLP(data.shape[1], rng=rng, **network_options)
+        state = network.TrainingState.start(model)
+        state.rng_state = rng.bit_generator.state
+        metadata = {"plan": plan} | ({} if mean is None else {"mean": mean.tolist(), "std": std.tolist()})
+    else:
+        model, state, metadata = found.model, found.state, found.metadata
+        if mean is not None and (metadata["mean"], metadata["std"]) != (mean.tolist(), std.tolist()):
+            raise ValueError(f"{plan['data']} has changed since {out} was begun; --resume needs the same points.")
 
     def keep():
         network.save(out, model, schedule=schedule, metadata=metadata, state=state)
 
     if state.step >= steps:
-        print(f"{out} has made all its {steps} steps.")
+        print(f"{out} has made all its {steps} steps. More would be another plan: the learning rate falls to the last.")
         return cli.HOLDS
-    records = network.fit(model, data, schedule, rng, steps, batch_size=metadata["batch_size"], state=state)
-    record = None
-    with progress(steps, f"train {args.data}") as bar:
+    keep()  # before the first step: a place that cannot be written to is better known now
+    records, record = network.fit(model, data, schedule, rng, steps, batch_size=plan["batch_size"], state=state), None
+    with progress(steps, f"train {plan['data']}") as bar:
         bar.update(state.step)
         try:
             for record in records:
@@ -93,14 +123,18 @@ def run(args):
                     keep()
         except KeyboardInterrupt:
             keep()
-            print(f"refdiff: stopped at step {state.step} of {steps}; go on with --resume", file=sys.stderr)
+            print(
+                f"refdiff: stopped at step {state.step} of {steps}; go on: refdiff train --resume --out {out}",
+                file=sys.stderr,
+            )
             return cli.INTERRUPTED
         except network.TrainingDiverged as diverged:
             keep()
             print(f"refdiff: {diverged} {out} holds the last finite parameters.", file=sys.stderr)
             return cli.REFUTED
     keep()
-    loss = record.loss if record is not None else math.nan
-    print(f"{out}: {len(data)} points of d = {data.shape[1]}, {steps} steps, last loss {loss:.4f} per coordinate.")
+    print(
+        f"{out}: {len(data)} points of d = {data.shape[1]}, {steps} steps, last loss {record.loss:.4f} per coordinate."
+    )
     print(f"next: refdiff sample {out} -n 1000 --out samples.csv")
     return cli.HOLDS

@@ -3,25 +3,35 @@ r"""Judge refdiff by its catalogue: each identity on exact and on Monte Carlo ev
 import json
 import math
 
-from refdiff.cli.console import EXPLAINED, HEAD, exit_code, line, progress, write_text
+from refdiff.cli.console import EXPLAINED, HEAD, exit_code, line, no_such, progress, write_text
 
 HELP = "judge refdiff, identity by identity"
 
 
 def add_arguments(command):
     command.add_argument("keys", nargs="*", metavar="KEY", help="identities or chapters, such as bayes; all by default")
-    command.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
-    command.add_argument("--budget", choices=("quick", "default", "thorough"), default="default")
+    command.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
+    command.add_argument(
+        "--budget",
+        choices=("quick", "default", "thorough"),
+        default="default",
+        help="samples a statistic, and cases: quick takes seconds, thorough minutes",
+    )
     command.add_argument("--json", metavar="FILE", help="also write the report there")
 
 
 def run(args):
     from refdiff import verify
+    from refdiff.checks import count
 
     keys = args.keys or None
+    chapters = {one.chapter for one in verify.CATALOGUE.values()}
+    for key in args.keys:
+        if key not in verify.CATALOGUE and key not in chapters:
+            raise no_such(key, verify.CATALOGUE, verify.ERRATA)
+    count(args.seed, "--seed", 0)
     number = sum(keys is None or one.key in keys or one.chapter in keys for one in verify.CATALOGUE.values())
-    if number:
-        print(HEAD)
+    print(HEAD)
     with progress(number, "verify") as bar:
 
         def say(verdict):

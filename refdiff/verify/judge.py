@@ -71,8 +71,10 @@ class Verdict:
         return self.status == "holds"
 
     def __str__(self):
+        if self.message:
+            return f"{self.key:36} {self.status:12} {self.message}"
         line = f"{self.key:36} {self.status:12} claimed {self.claimed:<12.6g} measured {self.measured:<12.6g}"
-        return f"{line} error {self.error:.1e}  p {self.p_value:.1e}  {self.message or self.what}"
+        return f"{line} error {self.error:.1e}  p {self.p_value:.1e}  {self.what}"
 
 
 @dataclass
@@ -107,7 +109,8 @@ class Report:
 
     def __str__(self):
         lines = [str(verdict) for verdict in self.verdicts.values()]
-        lines += [f"{key:36} not provided" for key in self.not_provided]
+        if self.not_provided:
+            lines.append(f"{len(self.not_provided)} identities are about functions that are not provided")
         return "\n".join(lines)
 
 
@@ -157,7 +160,8 @@ def _verdict(identity, provided, cases, seed, n, alpha):
             status, message = "inconclusive", str(reason)
             continue
         except Exception as error:  # whatever an implementation raises is its answer, and it is the wrong one
-            status, message = "refuted", f"{type(error).__name__}: {error}"
+            status, message = "refuted", f"raised {type(error).__name__}: {error}"
+            found = []
             break
         found += now
         if not all(one.holds for one in now):
@@ -193,7 +197,9 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
     Parameters
     ----------
     implementation : module or namespace, optional
-        Anything with some of the public names; refdiff itself by default.
+        Anything with some of the public names, flat (``posterior``) or by chapter (``bayes.posterior``); refdiff itself
+        by default. Functions take the arguments of refdiff's: a Schedule, points of shape (n, d) or (d,), and t as one
+        integer or as an array of shape (n,). A law may be any object with ``mean`` and ``var`` of the points' shape.
     seed : int
         Of the whole run. The same seed gives the same report.
     only : str or sequence of str, optional
@@ -209,12 +215,22 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
     Raises
     ------
     ValueError
-        If the budget has another name or a key is not in the catalogue.
+        If the budget has another name, a key is not in the catalogue, or the implementation has none of the names.
 
     Examples
     --------
     >>> judge(only="bayes.posterior_var", budget="quick").refuted
     []
+
+    A posterior of one's own, with the variance of the forward step:
+
+    >>> from types import SimpleNamespace
+    >>> from refdiff import Gaussian, bayes
+    >>> def posterior(schedule, x_0, x_t, t):
+    ...     mean = bayes.posterior(schedule, x_0, x_t, t).mean
+    ...     return Gaussian(mean, schedule.beta[schedule.index(t, x_t)])
+    >>> judge(SimpleNamespace(posterior=posterior), only="bayes", budget="quick").refuted
+    ['bayes.posterior_var']
     """
     if implementation is None:
         implementation = importlib.import_module("refdiff")
@@ -239,6 +255,11 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
         report.verdicts[identity.key] = verdict
         if progress is not None:
             progress(verdict)
+    if not report.verdicts:
+        names = sorted({name for identity in identities for name in identity.judges})
+        raise ValueError(
+            f"the implementation has nothing that could be judged: none of {', '.join(names[:4])}, ... A misspelt name?"
+        )
     return report
 
 

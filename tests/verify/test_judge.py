@@ -65,6 +65,11 @@ def test_exceptions_wrong_shapes_and_nan_are_answers_and_refute():
         assert message in report.verdicts["bayes.posterior_mean"].message
 
 
+def test_an_implementation_with_no_known_name_is_an_error_and_not_a_success():
+    with pytest.raises(ValueError, match="nothing that could be judged"):
+        verify.judge(types.SimpleNamespace(posterier=bayes.posterior), only="bayes", budget="quick")
+
+
 def test_the_same_seed_gives_the_same_report_and_another_seed_another_one():
     def numbers(seed):
         report = verify.judge(only="bayes", budget="quick", seed=seed)
