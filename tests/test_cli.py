@@ -6,15 +6,12 @@ import re
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refdiff import cli, network, verify
 from refdiff.cli import main
-
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_verify_prints_a_line_per_identity_and_exits_0_where_all_hold(capsys):
@@ -246,10 +243,3 @@ def test_a_warning_is_one_line_on_stderr(tmp_path, capsys):
 def test_progress_is_silent_where_stderr_is_no_terminal(tmp_path):
     command = [sys.executable, "-m", "refdiff", "verify", "bayes", "--budget", "quick"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
-
-
-def test_ci_runs_exactly_what_the_readme_says():
-    commands = [line for line in README.splitlines() if line.startswith(("python3 -m venv", ".venv/bin/pip install"))]
-    assert len(commands) == 2
-    script = (Path(__file__).parent.parent / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert all(command in script for command in commands)

@@ -1,0 +1,34 @@
+"""The README: its code runs, its links lead somewhere, its commands are those that CI runs."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_code_runs_and_says_what_stands_beside_it(capsys):
+    posterior, own = blocks("python")
+    scope = {}
+    exec(posterior, scope)
+    assert scope["q"].mean.shape == (1, 2)
+    exec(own, {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "['bayes.posterior_var']"
+    assert re.search(r"refuted +claimed .* measured", second)
+
+
+def test_every_relative_link_leads_to_a_file():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert len(links) > 8
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_ci_runs_the_two_commands_as_they_stand_here():
+    commands = [line for block in blocks("sh")[:2] for line in block.splitlines()]
+    assert len(commands) == 2
+    assert set(commands) <= set((ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
