@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refdiff import elbo, forward, reverse, toys
-from refdiff.gaussian import Gaussian
+from refdiff.gaussian import FullGaussian, Gaussian
 from refdiff.mixture import GaussianMixture
 from refdiff.schedule import Schedule
 
@@ -55,6 +55,7 @@ def test_the_bound_is_a_record_of_its_parts():
     assert bound.terms.shape == (7, 7)
     assert (bound.terms[:2] == 0).all()
     assert (bound.terms[2:] > 0).all()
+    np.testing.assert_allclose(bound.bits_per_dim(), bound.total / (2 * np.log(2)))
 
 
 def test_what_is_printed_is_short():
@@ -155,6 +156,30 @@ def test_the_same_seed_gives_the_same_numbers():
     ):
         np.testing.assert_array_equal(draw(rng(3)), draw(rng(3)))
         assert not np.array_equal(draw(rng(3)), draw(rng(4)))
+
+
+def test_samples_are_mean_plus_root_times_noise_and_not_minus():
+    """Both have the same law, so only the path tells them apart, and who replays a stream relies on it."""
+    mean, var = np.ones((5, 2)), 4.0
+    np.testing.assert_array_equal(Gaussian(mean, var).sample(rng()), mean + 2 * rng().standard_normal((5, 2)))
+    joint = FullGaussian([1.0, 2.0], [[4.0, 0.0], [0.0, 9.0]])
+    np.testing.assert_array_equal(joint.sample(5, rng()), [1, 2] + rng().standard_normal((5, 2)) * [2, 3])
+    one = GaussianMixture([1.0], [[1.0, 2.0]], [[4.0, 9.0]])
+    replayed = rng()
+    replayed.choice(1, size=5, p=[1.0])
+    np.testing.assert_array_equal(one.sample(5, rng()), [1, 2] + replayed.standard_normal((5, 2)) * [2, 3])
+    kernel = one.posterior_x_0(Schedule.vp(4), np.zeros((5, 2)), 2)
+    replayed = rng()
+    replayed.random(5)
+    expected = kernel.mean + np.sqrt(kernel.var) * replayed.standard_normal((5, 2))
+    np.testing.assert_allclose(kernel.sample(rng()), expected, rtol=1e-14)
+
+
+def test_entry_0_is_clean_data():
+    schedule = Schedule.vp(4)
+    for name, value in (("beta", 0), ("alpha", 1), ("alpha_bar", 1), ("one_minus_alpha_bar", 0), ("beta_tilde", 0)):
+        assert getattr(schedule, name)[0] == value
+    assert schedule.snr[0] == schedule.log_snr[0] == np.inf
 
 
 def test_nothing_reads_or_moves_the_global_random_state():
