@@ -86,6 +86,9 @@ class Erratum:
         Where it agrees with the right one.
     by_chance : bool
         Whether Monte Carlo can see it too; False for errors of a few digits, which only the exact route sees.
+    fails : bool
+        Whether it is a program that fails to run (a syntax or shape error) rather than one that gives a wrong number.
+        Only then does an exception count as its rejection.
     """
 
     key: str
@@ -97,6 +100,7 @@ class Erratum:
     wrong: Callable
     coincides: str
     by_chance: bool
+    fails: bool
 
 
 def identity(key, *, judges, states, source, statistics, coincides=""):
@@ -122,14 +126,14 @@ def identity(key, *, judges, states, source, statistics, coincides=""):
     return register
 
 
-def erratum(key, *, source, says, correct, replaces, rejected_by, coincides="", by_chance=True):
+def erratum(key, *, source, says, correct, replaces, rejected_by, coincides="", by_chance=True, fails=False):
     """Enter a wrong version of a function into the errata; decorates that version."""
 
     def register(wrong):
         if key in ERRATA:
             raise ValueError(f"there are two errata called {key!r}")
         rejecting = (rejected_by,) if isinstance(rejected_by, str) else tuple(rejected_by)
-        ERRATA[key] = Erratum(key, source, says, correct, replaces, rejecting, wrong, coincides, by_chance)
+        ERRATA[key] = Erratum(key, source, says, correct, replaces, rejecting, wrong, coincides, by_chance, fails)
         return wrong
 
     return register

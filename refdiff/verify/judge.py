@@ -25,6 +25,10 @@ BUDGETS = {  # samples per statistic, and cases drawn beside the designed ones
 }
 
 
+class Overspent(Exception):
+    """Raised where a route records more statistics than it was budgeted: a fault of the catalogue, of nobody judged."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the evidence says about one identity.
@@ -128,7 +132,7 @@ def examine(identity, provided, case, *, seed=0, n=4_000, alpha=1e-9, routes=("e
         If a function judged is missing.
     Inconclusive
         If n is too small for what the route needs.
-    RuntimeError
+    Overspent
         If the route recorded more statistics than its share of the budget.
     """
     for name in identity.judges:
@@ -142,7 +146,7 @@ def examine(identity, provided, case, *, seed=0, n=4_000, alpha=1e-9, routes=("e
         trial = Trial(stream(identity.key, seed, case), n, alpha)
         identity.monte_carlo(provided, case, trial)
         if len(trial.found) > identity.statistics:
-            raise RuntimeError(f"{identity.key} recorded {len(trial.found)} statistics, budgeted {identity.statistics}")
+            raise Overspent(f"{identity.key} recorded {len(trial.found)} statistics, budgeted {identity.statistics}")
         found += trial.found
     return found
 
@@ -154,7 +158,7 @@ def _verdict(identity, provided, cases, seed, n, alpha):
     for case in cases:
         try:
             now = examine(identity, provided, case, seed=seed, n=n, alpha=alpha)
-        except NotProvided:
+        except (NotProvided, Overspent):
             raise
         except Inconclusive as reason:
             status, message = "inconclusive", str(reason)
@@ -165,7 +169,7 @@ def _verdict(identity, provided, cases, seed, n, alpha):
             break
         found += now
         if not all(one.holds for one in now):
-            found, status = [one for one in now if not one.holds], "refuted"
+            found, status, message = [one for one in now if not one.holds], "refuted", ""
             break
     statistics = [one for one in found if hasattr(one, "p_value")]
     comparisons = [one for one in found if hasattr(one, "error")]

@@ -137,6 +137,9 @@ def test_evidence_of_the_wrong_kind_refutes():
         trial = Trial(stream("nan"), 10, 1e-6)
         trial.mean("x", np.zeros(10), claimed, 1.0)
         assert not trial.found[0].holds
+    alike = Exact()
+    alike.close("x", np.nan, np.nan)
+    assert not alike.found[0].holds, "a truth that is NaN supports no claim"
     with pytest.raises(ValueError, match="shape"):
         Exact().close("x", np.zeros(2), np.zeros(3))
 

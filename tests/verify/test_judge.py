@@ -10,7 +10,7 @@ from refdiff import bayes, verify
 from refdiff.gaussian import Gaussian
 from refdiff.verify.cases import DESIGNED, Case, RandomSource
 from refdiff.verify.evidence import stream
-from refdiff.verify.judge import ALPHA, alpha_per_statistic
+from refdiff.verify.judge import ALPHA, Overspent, alpha_per_statistic
 
 
 def judged(posterior, **options):
@@ -107,5 +107,23 @@ def test_an_identity_records_no_more_statistics_than_its_share_of_the_budget(key
 def test_spending_more_than_the_share_is_an_error():
     key = "bayes.posterior_mean"
     greedy = verify.CATALOGUE[key].__class__(**{**vars(verify.CATALOGUE[key]), "statistics": 1})
-    with pytest.raises(RuntimeError, match="budgeted 1"):
+    with pytest.raises(Overspent, match="budgeted 1"):
         verify.examine(greedy, verify.Provided(refdiff), DESIGNED[0])
+
+
+def test_a_refutation_does_not_carry_the_reason_of_an_earlier_case_that_was_inconclusive(monkeypatch):
+    from refdiff.verify.evidence import Inconclusive
+
+    cases_seen = []
+
+    def says_nothing_first(claimed, case, trial):
+        cases_seen.append(case)
+        if len(cases_seen) == 1:
+            raise Inconclusive("too few samples")
+        trial.mean("x", trial.rng.standard_normal(trial.n), 100.0, 1.0)
+
+    key = "bayes.posterior_var"
+    fickle = verify.Identity(**{**vars(verify.CATALOGUE[key]), "monte_carlo": says_nothing_first})
+    monkeypatch.setitem(verify.CATALOGUE, key, fickle)
+    verdict = verify.judge(only=key, budget="quick").verdicts[key]
+    assert (verdict.status, verdict.message) == ("refuted", "")

@@ -464,7 +464,7 @@ class Vp:
         follows(evidence, vp(T, low, high), Vp.betas(T, low, high))
         evidence.close("every other of twice as many", vp(2 * T, low, high).alpha_bar[::2], vp(T, low, high).alpha_bar)
         last = math.exp(-10.05)
-        evidence.close("alpha_bar_T by default", vp(T).alpha_bar[T], last)
+        evidence.close("alpha_bar_T by default", vp(1000).alpha_bar[-1], last)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

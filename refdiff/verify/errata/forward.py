@@ -57,6 +57,7 @@ def transition_by_interpolation(schedule, x_prev, t):
     replaces="forward.transition",
     rejected_by="forward.transition",
     coincides="never: it does not compile",
+    fails=True,
 )
 def transition_as_printed(schedule, x_prev, t):
     return eval("f_{addnoise}(x_prev, noise)")
@@ -237,6 +238,7 @@ def diffuse_without_root(schedule, x_0, eps, t):
     replaces="forward.diffuse",
     rejected_by="forward.diffuse",
     coincides="where t is one number; with a t per point it raises, or scales columns where B is also the last axis",
+    fails=True,
 )
 def diffuse_along_the_wrong_axis(schedule, x_0, eps, t):
     return schedule.signal_rate[t] * x_0 + schedule.noise_rate[t] * eps

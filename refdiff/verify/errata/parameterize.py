@@ -214,6 +214,7 @@ def mean_without_any_noise(schedule, x_t, eps, t):
     replaces="parameterize.mean_from_eps",
     rejected_by="parameterize.mean_from_eps",
     coincides="never: it does not compile; with the parenthesis closed it is right",
+    fails=True,
 )
 def mean_as_printed(schedule, x_t, eps, t):
     return eval("one_by_sqrt_alpha_t * (X_t - (beta_t / s) * pred_noise")
