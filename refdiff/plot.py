@@ -36,7 +36,6 @@ __all__ = [
     "elbo_terms",
     "forward_animation",
     "forward_figure",
-    "loss_curve",
     "posterior_product",
     "save",
     "score_field",
@@ -953,56 +952,6 @@ def _draw_contours(axes, x, log_q, level):
             alpha=0.6,
             zorder=2,
         )
-
-
-# --------------------------------------------------------------------------------------------------------- the training
-
-
-@_styled
-def loss_curve(records, floor=None):
-    r"""Draw the loss of a training over its steps.
-
-    Parameters
-    ----------
-    records : iterable of refdiff.network.Record
-        Whatever has a `step` and a `loss`; the loss is the mean since the record before.
-    floor : float, optional
-        The loss of the ideal denoiser, where it is known: no network can be expected to go below.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there are no records, or a number is not one.
-    """
-    records = list(records)
-    if not records:
-        raise ValueError("records must hold at least one record of a training; got none.")
-    step = real([record.step for record in records], "record.step")
-    loss = real([record.loss for record in records], "record.loss")
-    figure = Picture(3.0, 0.67 * WIDTH)
-    axes = figure.subplots()
-    axes.plot(step, loss, color=MODEL, linewidth=1.6, marker="o" if len(records) < 3 else None)
-    axes.annotate(f"{loss[-1]:.3f}", (step[-1], loss[-1]), (5, 3), textcoords="offset points", color=MODEL)
-    axes.set(xlabel="step of the optimizer", ylabel=r"mean of $(\epsilon - \hat\epsilon)^2$ per coordinate")
-    title = f"The loss falls from {loss[0]:.3f} to {loss[-1]:.3f}" if loss[-1] < loss[0] else "The loss does not fall"
-    if floor is not None:
-        floor = _number(floor, "floor")
-        axes.axhline(floor, color=TRUTH, linewidth=1.2, linestyle=(0, (4, 2)))
-        axes.text(
-            0.01,
-            floor,
-            f"ideal denoiser: {floor:.3f}",
-            transform=axes.get_yaxis_transform(),
-            color=TRUTH,
-            va="top",
-        )
-    axes.set_title(title, fontsize=11)
-    axes.margins(x=0.09, y=0.12)
-    return figure
 
 
 # ------------------------------------------------------------------------------------------------------ what they share

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import warnings
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -58,7 +57,6 @@ PICTURES = {
     "elbo_terms": lambda: plot.elbo_terms(SCHEDULE, *bounds(shift=-3.0)),
     "posterior_product": lambda: plot.posterior_product(SCHEDULE, 1.5, -0.5, 3),
     "score_field": lambda: plot.score_field(TWO, SCHEDULE, 2, lambda x_t, t: 0.9 * x_t, cells=31, arrows=7),
-    "loss_curve": lambda: plot.loss_curve([SimpleNamespace(step=k, loss=1 / k) for k in (1, 2, 4)], 0.2),
 }
 each_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 
@@ -359,15 +357,6 @@ def test_score_field_of_a_perfect_denoiser_is_a_distance_of_zero():
 # ------------------------------------------------------------------------------------------------------------- training
 
 
-def test_loss_curve_draws_the_records():
-    records = [SimpleNamespace(step=k, loss=1 / k) for k in (10, 20, 40)]
-    axes = plot.loss_curve(iter(records), floor=0.01).axes[0]
-    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[10, 0.1], [20, 0.05], [40, 0.025]])
-    np.testing.assert_array_equal(axes.lines[1].get_ydata(), 0.01)
-    assert "falls from 0.100 to 0.025" in axes.get_title(loc="left")
-    assert "does not fall" in plot.loss_curve(records[:1]).axes[0].get_title(loc="left")
-
-
 # --------------------------------------------------------------------------------------------------------------- saving
 
 
@@ -393,7 +382,7 @@ def test_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypa
 
     monkeypatch.setattr(files.os, "replace", replace)
     with pytest.raises(OSError, match="no space left"):
-        plot.save(PICTURES["loss_curve"](), path)
+        plot.save(PICTURES["posterior_product"](), path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -439,7 +428,6 @@ WRONG = {
     ),
     "mass": (ValueError, "mass", lambda p: plot.score_field(ONE, SCHEDULE, 1, None, mass=99)),
     "no denoiser": (TypeError, "denoiser must be", lambda p: plot.score_field(ONE, SCHEDULE, 1, None)),
-    "no records": (ValueError, "at least one record", lambda p: plot.loss_curve([])),
     "no figure": (TypeError, "matplotlib Figure", lambda p: plot.save("picture", p / "a.png")),
     "png suffix": (ValueError, r"must end in \.png", lambda p: plot.save(Figure(), p / "a.jpg")),
 }
