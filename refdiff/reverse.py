@@ -1,33 +1,47 @@
 r"""The reverse process p: a Markov chain of Gaussians that turns noise into data with the help of a denoiser.
 
 A denoiser is any callable ``eps_hat = denoiser(x_t, t)``: a network, the ideal denoiser of mixture data, a lambda.
-The variance of a step is not learnt; the two choices that are usual, beta_t and beta_tilde_t, are both here.
+The variance of a step is a choice: beta_t, beta_tilde_t, what lies between, or the best number for given data.
 """
 
 import numpy as np
 
-from refdiff.checks import call_denoiser, check_rng, count, points, real
+from refdiff import forward
+from refdiff.bayes import require_signal
+from refdiff.checks import call_denoiser, check_rng, count, points, real, table
 from refdiff.gaussian import Gaussian
 from refdiff.parameterize import mean_from_eps
 
-__all__ = ["ancestral", "decoder_var", "prior", "sample", "transition", "var"]
+__all__ = [
+    "ancestral",
+    "decoder_var",
+    "eps_square",
+    "interpolated_var",
+    "optimal_var",
+    "prior",
+    "sample",
+    "transition",
+    "var",
+]
 
 
 def var(schedule, t, variance="posterior"):
     r"""Return sigma_t^2, the variance of the reverse step, by the name of its choice.
 
     .. math:: \sigma_t^2 = \tilde\beta_t \;\text{("posterior")} \qquad\text{or}\qquad
-        \sigma_t^2 = \beta_t \;\text{("beta")}
+        \sigma_t^2 = \beta_t \;\text{("beta")} \qquad\text{or as you choose}
 
-    Both are variances: the step adds sqrt(sigma_t^2) z. beta_t is the best choice for data N(0, I), beta_tilde_t
-    for data at one point; with few steps they differ much, and neither is the best for other data.
+    All are variances: the step adds sqrt(sigma_t^2) z. beta_t is the best choice for data N(0, I), beta_tilde_t
+    for data at one point; with few steps they differ much, and neither is the best for other data: that is
+    :func:`optimal_var`. Between the two lies :func:`interpolated_var`.
 
     Parameters
     ----------
     schedule : Schedule
     t : int or ndarray of int
         In 1..T.
-    variance : {"posterior", "beta"}
+    variance : {"posterior", "beta"} or array_like, shape (T + 1,)
+        A name, or sigma_t^2 itself for all t, entry 0 unused; > 0, but for entry 1, which may be 0.
 
     Returns
     -------
@@ -35,8 +49,8 @@ def var(schedule, t, variance="posterior"):
 
     Raises
     ------
-    ValueError
-        If the choice has another name.
+    TypeError, ValueError
+        If the choice has another name, or the array another shape or an entry that is no variance.
 
     Notes
     -----
@@ -49,25 +63,207 @@ def var(schedule, t, variance="posterior"):
     >>> round(float(var(schedule, 2, "posterior")), 4), float(var(schedule, 2, "beta"))
     (0.3333, 0.5)
     """
+    t = schedule.index(t)
+    if not isinstance(variance, str):
+        return _variances(schedule, variance)[t]
     choices = {"posterior": schedule.beta_tilde, "beta": schedule.beta}
     if variance not in choices:
-        raise ValueError(f"variance must be 'posterior' (beta_tilde_t) or 'beta' (beta_t); got {variance!r}.")
-    return choices[variance][schedule.index(t)]
+        raise ValueError(
+            f"variance must be 'posterior' (beta_tilde_t), 'beta' (beta_t) or an array (T + 1,); got {variance!r}."
+        )
+    return choices[variance][t]
+
+
+def _variances(schedule, variance):
+    """Return an array of sigma_t^2 for t = 0..T, checked."""
+    sigma_2 = real(variance, "variance")
+    if sigma_2.shape != (schedule.T + 1,):
+        raise ValueError(
+            f"variance must have shape (T + 1,) = ({schedule.T + 1},), entry 0 unused; got {sigma_2.shape}."
+            " One number for all steps? np.full(T + 1, number)."
+        )
+    wrong = ~(sigma_2[1:] > 0) | ~np.isfinite(sigma_2[1:])
+    wrong[0] &= sigma_2[1] != 0  # beta_tilde_1 is 0
+    if wrong.any():
+        t = 1 + int(np.argmax(wrong))
+        raise ValueError(f"variance must be > 0 and finite at each t; got {sigma_2[t]} at t = {t}. A log-variance?")
+    return sigma_2
+
+
+def interpolated_var(schedule, v):
+    r"""Return sigma_t^2 between beta_tilde_t and beta_t, as networks with a learnt variance parameterise it.
+
+    .. math:: \log\sigma_t^2 = v_t \log\beta_t + (1 - v_t) \log\tilde\beta_t
+
+    v = 1 is the variance "beta", v = 0 "posterior". At t = 1 it is beta_1^v * 0^(1 - v): 0 for each v < 1. A network
+    that puts out values in [-1, 1] means v = (output + 1) / 2.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    v : float or array_like, shape (T + 1,)
+        In [0, 1]; entry 0 is not used.
+
+    Returns
+    -------
+    ndarray, shape (T + 1,)
+        To be passed on as ``variance``; entry 0 is 0.
+
+    Raises
+    ------
+    ValueError
+        If v has another shape or is not in [0, 1].
+
+    Notes
+    -----
+    Source: Nichol & Dhariwal (2021), eq. 15; there beta_tilde_1 is replaced by beta_tilde_2, which for the variance
+    of the decoder is ``decoder_var="beta_tilde_2"``. Identity: ``reverse.interpolated_var``.
+
+    Examples
+    --------
+    >>> from refdiff import Schedule
+    >>> interpolated_var(Schedule.from_betas([0.5, 0.5]), 0.5).round(4)
+    array([0.    , 0.    , 0.4082])
+    """
+    v = real(v, "v")
+    if v.shape not in ((), (schedule.T + 1,)):
+        raise ValueError(f"v must be one number or (T + 1,) = ({schedule.T + 1},); got {v.shape}.")
+    if not ((v >= 0) & (v <= 1)).all():
+        raise ValueError(f"v must lie in [0, 1]; got {v.min()} to {v.max()}. An output in [-1, 1]? (output + 1) / 2.")
+    sigma_2 = schedule.beta**v * schedule.beta_tilde ** (1 - v)
+    sigma_2[0] = 0.0
+    return sigma_2
+
+
+def eps_square(schedule, denoiser, x_0, rng):
+    r"""Estimate the mean square of what a denoiser predicts, per coordinate, at each t.
+
+    .. math:: \frac1d\,\mathbb{E}_{q(x_0)\,q(x_t \mid x_0)} \Vert\hat\epsilon(x_t, t)\Vert^2
+
+    It is what :func:`optimal_var` asks for. For mixture data it is exact:
+    :meth:`refdiff.mixture.GaussianMixture.eps_square`.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    denoiser : callable
+        ``eps_hat = denoiser(x_t, t)``.
+    x_0 : array_like, shape (n, d)
+        Points of the data.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (T + 1,)
+        Entry 0 is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x_0 is not (n, d) or the denoiser returns another shape.
+
+    Notes
+    -----
+    Source: Bao et al. (2022), eq. 8, in terms of eps. Identity: ``reverse.eps_square``.
+    """
+    x_0, rng, squares = table(x_0, "x_0"), check_rng(rng), np.zeros(schedule.T + 1)
+    for t in range(1, schedule.T + 1):
+        x_t = forward.marginal(schedule, x_0, t).sample(rng)
+        squares[t] = np.mean(call_denoiser(denoiser, x_t, t) ** 2)
+    return squares
+
+
+def optimal_var(schedule, eps_square):
+    r"""Return the sigma_t^2 for which the bound of the ideal denoiser is lowest.
+
+    .. math:: \sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}
+        \left(1 - \tfrac1d\,\mathbb{E}\Vert\epsilon^*(x_t, t)\Vert^2\right)
+        = \tfrac1d\,\mathbb{E}_{q(x_t)} \operatorname{tr}\operatorname{Cov}[x_{t-1} \mid x_t]
+
+    One number per step, the same for all x_t and coordinates. It is what the posterior leaves open, beta_tilde_t, and
+    what x_t leaves open of x_0. For data at a point it is beta_tilde_t, for data N(0, I) beta_t; for other data of
+    unit variance it lies between. Entry 1 is the best variance of the decoder: pass it on as ``decoder_var``.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    eps_square : array_like, shape (T + 1,)
+        E ||eps*||^2 / d at each t, entry 0 unused: from :meth:`refdiff.mixture.GaussianMixture.eps_square`, or
+        estimated with a trained denoiser by :func:`eps_square`.
+
+    Returns
+    -------
+    ndarray, shape (T + 1,)
+        To be passed on as ``variance``; entry 0 is 0.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not in [0, 1): the ideal denoiser predicts less than the noise itself. And where
+        alpha_bar_t = 0.
+
+    Notes
+    -----
+    Source: Bao et al. (2022), theorem 1. Identities: ``reverse.optimal_var``, ``reverse.optimal_var_is_optimal``.
+
+    Examples
+    --------
+    >>> from refdiff import GaussianMixture, Schedule
+    >>> schedule, data = Schedule.from_betas([0.5, 0.5]), GaussianMixture([1.0], [[0.0]], 1.0)
+    >>> optimal_var(schedule, data.eps_square(schedule)).round(6)  # N(0, 1): beta_t
+    array([0. , 0.5, 0.5])
+    """
+    squares = real(eps_square, "eps_square")
+    if squares.shape != (schedule.T + 1,):
+        raise ValueError(f"eps_square must have shape (T + 1,) = ({schedule.T + 1},); got {squares.shape}.")
+    if not ((squares[1:] >= 0) & (squares[1:] < 1)).all():
+        raise ValueError(
+            f"eps_square must lie in [0, 1) at t = 1..T; got {squares[1:].min()} to {squares[1:].max()}. The ideal"
+            " denoiser predicts E[eps | x_t], whose mean square per coordinate is below 1."
+        )
+    t = np.arange(1, schedule.T + 1)
+    require_signal(schedule, t)
+    c_eps = schedule.beta[t] ** 2 / (schedule.alpha[t] * schedule.one_minus_alpha_bar[t])
+    return np.concatenate([[0.0], schedule.beta_tilde[t] + c_eps * (1 - squares[t])])
 
 
 def decoder_var(schedule, convention="beta_1"):
     r"""Return the variance of the decoder p(x_0 | x_1), by the name of its convention.
 
     .. math:: \sigma_1^2 = \beta_1 \qquad\text{or}\qquad \sigma_1^2 = \tilde\beta_2
+        \qquad\text{or as you choose}
 
-    beta_tilde_1 = 0 would make the decoder a point mass, of infinite cost, so it has to be chosen apart.
+    **Why it is a choice.** The other steps are compared with q(x_{t-1} | x_t, x_0), which has a variance beta_tilde_t.
+    At t = 1 that is q(x_0 | x_1, x_0), a point mass: beta_tilde_1 = 0, since alpha_bar_0 = 1. A decoder of variance 0
+    gives each x_0 that is not exactly its mean a density of 0, so L_0 would be infinite; there is no divergence to
+    compute either, and L_0 is a log-likelihood instead. Its variance does not follow from anything above. It has to be
+    chosen, and the bound depends on it.
+
+    **What is published.** Ho et al. write sigma_t^2 for all t = 1..T, and mean beta_t or beta_tilde_t. With beta_t
+    nothing is missing: sigma_1^2 = beta_1. With beta_tilde_t their code, and that of Nichol & Dhariwal, puts
+    beta_tilde_2 in the place of beta_tilde_1, because the logarithm of 0 would be asked for ("clipped" there). The
+    latter's code does so also with the variance beta_t, which it calls fixed large: beta_2, ..., beta_T, but
+    beta_tilde_2 at t = 1, "for a better decoder log-likelihood". Other code clips at 1e-20, which is safe for
+    sampling, where the last step adds no noise, and makes L_0 about 1e20 times a squared error.
+
+    **How much it matters.** beta_1 and beta_tilde_2 are of one size: beta_tilde_2 = beta_1 beta_2 / (1 - alpha_bar_2).
+    For linear-1000 they are 1e-4 and 5.5e-5. The Gaussian decoder pays
+    log(2 pi sigma_1^2) / 2 + E|x_0 - mu|^2 / (2 sigma_1^2) per coordinate, and its mean error is
+    Var(x_0 | x_1) if the denoiser is ideal. Data that are smooth on the scale sqrt(beta_1) have Var(x_0 | x_1) near
+    beta_1: they pay 0.11 nats a coordinate more with beta_tilde_2. Data that lie on a much finer grid, such as pixel
+    values, are known nearly exactly once x_1 is known, and a smaller variance is better for them; then
+    the discretized decoder is the right one, since a density on a grid grows without bound. The best number is
+    ``optimal_var(schedule, ...)[1]``.
+
+    **In sampling** it plays no part: the last step returns the mean. See :func:`ancestral`.
+
+    **Index.** beta_1 is ``betas[0]`` of zero-based code, and beta_tilde_2 is ``posterior_variance[1]`` there.
 
     Parameters
     ----------
     schedule : Schedule
     convention : {"beta_1", "beta_tilde_2"} or float
-        "beta_tilde_2" is what the published code of Ho et al. and of Nichol & Dhariwal uses with the variance
-        beta_tilde; a number is the variance itself.
+        A number is the variance itself.
 
     Returns
     -------
@@ -80,13 +276,16 @@ def decoder_var(schedule, convention="beta_1"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), section 3.3. Identity: ``reverse.decoder_var``.
+    Source: Ho, Jain & Abbeel (2020), section 3.3; Nichol & Dhariwal (2021), published code; the question is
+    openai/guided-diffusion#69. Identity: ``reverse.decoder_var``.
 
     Examples
     --------
     >>> from refdiff import Schedule
     >>> decoder_var(Schedule.from_betas([0.5, 0.5]))
     0.5
+    >>> decoder_var(Schedule.linear()), round(decoder_var(Schedule.linear(), "beta_tilde_2"), 7)
+    (0.0001, 5.45e-05)
     """
     if convention == "beta_1":
         return float(schedule.beta[1])
@@ -145,7 +344,7 @@ def transition(schedule, denoiser, x_t, t, variance="posterior"):
     x_t : array_like, shape (..., d)
     t : int or array_like of int
         In 1..T.
-    variance : {"posterior", "beta"}
+    variance : {"posterior", "beta"} or array_like, shape (T + 1,)
         sigma_t^2; see :func:`var`.
 
     Returns
@@ -184,7 +383,8 @@ def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):
     denoiser : callable
     x_T : array_like, shape (n, d)
     rng : numpy.random.Generator
-    variance : {"posterior", "beta"}
+    variance : {"posterior", "beta"} or array_like, shape (T + 1,)
+        See :func:`var`.
 
     Yields
     ------
@@ -216,7 +416,8 @@ def sample(schedule, denoiser, n, d, rng, variance="posterior"):
         ``eps_hat = denoiser(x_t, t)``.
     n, d : int
     rng : numpy.random.Generator
-    variance : {"posterior", "beta"}
+    variance : {"posterior", "beta"} or array_like, shape (T + 1,)
+        See :func:`var`.
 
     Returns
     -------

@@ -63,7 +63,7 @@ def test_who_may_import_whom(path):
         assert not others & {"plot", "cli"} or own == "plot"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "verify" / "catalogue").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "verify" / "catalogue").rglob("*.py")), ids=lambda p: p.stem)
 def test_a_catalogue_file_imports_nothing_that_it_judges(path):
     allowed = {"refdiff.forward": {"walk"}}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -4,6 +4,28 @@ A file here never imports what it judges. It may walk the forward chain, take mi
 oracles; the functions judged come in as `claimed`.
 """
 
-from refdiff.verify.catalogue import bayes, elbo, forward, gaussian, mixture, network, parameterize, reverse, schedule
+from refdiff.verify.catalogue import (
+    bayes,
+    elbo,
+    forward,
+    gaussian,
+    likelihood,
+    mixture,
+    network,
+    parameterize,
+    reverse,
+    schedule,
+)
 
-__all__ = ["bayes", "elbo", "forward", "gaussian", "mixture", "network", "parameterize", "reverse", "schedule"]
+__all__ = [
+    "bayes",
+    "elbo",
+    "forward",
+    "gaussian",
+    "likelihood",
+    "mixture",
+    "network",
+    "parameterize",
+    "reverse",
+    "schedule",
+]

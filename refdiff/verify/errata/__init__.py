@@ -4,6 +4,28 @@ They are re-stated in the notation used here and run like any implementation. Ea
 the exact route and, where chance can see it, with a certified power of .99 on the Monte Carlo route.
 """
 
-from refdiff.verify.errata import bayes, elbo, forward, gaussian, mixture, network, parameterize, reverse, schedule
+from refdiff.verify.errata import (
+    bayes,
+    elbo,
+    forward,
+    gaussian,
+    likelihood,
+    mixture,
+    network,
+    parameterize,
+    reverse,
+    schedule,
+)
 
-__all__ = ["bayes", "elbo", "forward", "gaussian", "mixture", "network", "parameterize", "reverse", "schedule"]
+__all__ = [
+    "bayes",
+    "elbo",
+    "forward",
+    "gaussian",
+    "likelihood",
+    "mixture",
+    "network",
+    "parameterize",
+    "reverse",
+    "schedule",
+]

@@ -1,0 +1,1 @@
+r"""Identities of the exact likelihood, beside which the bound is measured."""

@@ -1,0 +1,180 @@
+r"""Wrong versions of the terms of the bound, as found in print and in code."""
+
+import numpy as np
+from scipy.special import ndtr
+
+from refdiff import elbo, forward, reverse
+from refdiff.bayes import posterior
+from refdiff.gaussian import Gaussian, cross_entropy, kl
+from refdiff.verify.identity import erratum
+
+
+@erratum(
+    "lt-dropped-as-equality",
+    source="S3, lines 762-764",
+    says=r"L_T = 0",
+    correct=r"L_T = \mathrm{KL}(q(x_T \mid x_0) \Vert \mathcal{N}(0, I)), constant in \theta but not zero",
+    replaces="elbo.prior_term",
+    rejected_by="elbo.prior_term",
+    coincides="in gradients, which do not see a constant; nearly where alpha_bar_T is nearly 0",
+)
+def no_prior_term(schedule, x_0):
+    return np.zeros(np.shape(x_0)[:-1])
+
+
+@erratum(
+    "prior-variance-as-std",
+    source="Michedev/DDPMs-Pytorch, variational_loss",
+    says=r"L_T = \mathrm{KL}\left(\mathcal{N}(\sqrt{\bar\alpha_T}\,x_0, (1 - \bar\alpha_T)^2)"
+    r" \,\Vert\, \mathcal{N}(0, I)\right)",
+    correct=r"q(x_T \mid x_0) = \mathcal{N}(\sqrt{\bar\alpha_T}\,x_0, 1 - \bar\alpha_T)",
+    replaces="elbo.prior_term",
+    rejected_by="elbo.prior_term",
+    coincides="nearly where 1 - alpha_bar_T is nearly 1",
+)
+def prior_term_with_variance_as_std(schedule, x_0):
+    q_T = forward.marginal(schedule, x_0, schedule.T)
+    return kl(Gaussian(q_T.mean, q_T.var**2), Gaussian(np.zeros_like(q_T.mean), 1.0))
+
+
+@erratum(
+    "entropy-forgotten",
+    source="Kim-Dongjun/Soft-Truncation#2, there with an earlier time in place of T",
+    says=r"L_T = -\mathbb{E}_q \log p(x_T)",
+    correct=r"L_T = \mathbb{E}_q[\log q(x_T \mid x_0) - \log p(x_T)]",
+    replaces="elbo.prior_term",
+    rejected_by="elbo.prior_term",
+)
+def prior_term_without_entropy(schedule, x_0):
+    q_T = forward.marginal(schedule, x_0, schedule.T)
+    return cross_entropy(q_T, Gaussian(np.zeros_like(q_T.mean), 1.0))
+
+
+@erratum(
+    "kl-missing-second-argument",
+    source="S2, lines 82, 90",
+    says=r"L_{t-1} = \mathbb{E}\, D_{KL}(q(x_{t-1} \mid x_t, x_0)) = \mathbb{E}_q \log q(x_{t-1} \mid x_t, x_0)",
+    correct=r"L_{t-1} = \mathbb{E}\, D_{KL}(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p(x_{t-1} \mid x_t))",
+    replaces="elbo.denoising_term",
+    rejected_by="elbo.denoising_term",
+)
+def term_with_one_argument(schedule, denoiser, x_0, x_t, t, variance="beta"):
+    return -posterior(schedule, x_0, x_t, t).entropy()
+
+
+@erratum(
+    "term-constant-dropped",
+    source="S3, lines 519, 547",
+    says=r"L_{t-1} = \frac{\Vert\tilde\mu_t - \mu\Vert^2}{2\sigma_t^2}",
+    correct=r"\frac{\Vert\tilde\mu_t - \mu\Vert^2}{2\sigma_t^2}"
+    r" + \frac d2\left[\frac{\tilde\beta_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2}\right]",
+    replaces="elbo.denoising_term",
+    rejected_by="elbo.denoising_term",
+    coincides="where sigma_t^2 = beta_tilde_t",
+)
+def term_without_constant(schedule, denoiser, x_0, x_t, t, variance="beta"):
+    q, p = posterior(schedule, x_0, x_t, t), reverse.transition(schedule, denoiser, x_t, t, variance)
+    return np.sum((q.mean - p.mean) ** 2 / (2 * p.var), axis=-1)
+
+
+@erratum(
+    "labml-constant-dropped",
+    source="labmlai/annotated_deep_learning_paper_implementations, text of ddpm/__init__.py, with sigma_t^2 = beta_t",
+    says=r"c_t = 0",
+    correct=r"c_t = \tfrac12\left[\frac{\tilde\beta_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2}\right]",
+    replaces="elbo.kl_constant",
+    rejected_by="elbo.kl_constant",
+    coincides="where sigma_t^2 = beta_tilde_t; summed over linear-1000 it is 0.34 nats a coordinate",
+)
+def no_constant(schedule, t, variance="beta"):
+    return np.zeros(np.shape(t))
+
+
+@erratum(
+    "l0-sign-conflict",
+    source="S2, line 83; S3, lines 435, 700",
+    says=r"L_0 = \log p(x_0 \mid x_1)",
+    correct=r"L_0 = -\log p(x_0 \mid x_1), \text{ a loss like the others}",
+    replaces="elbo.reconstruction_term",
+    rejected_by=("elbo.reconstruction_gaussian", "elbo.reconstruction_discretized"),
+)
+def reconstruction_with_other_sign(*args, **kwargs):
+    return -elbo.reconstruction_term(*args, **kwargs)
+
+
+@erratum(
+    "l0-as-squared-error",
+    source="a reading of Ho, Jain & Abbeel (2020), section 3.4; see lucidrains/denoising-diffusion-pytorch#30",
+    says=r"L_0 = \frac{\Vert x_0 - \mu(x_1, 1)\Vert^2}{2\sigma_1^2}",
+    correct=r"L_0 = \frac{\Vert x_0 - \mu(x_1, 1)\Vert^2}{2\sigma_1^2} + \frac d2 \log 2\pi\sigma_1^2",
+    replaces="elbo.reconstruction_term",
+    rejected_by="elbo.reconstruction_gaussian",
+    coincides="in gradients; and where 2 pi sigma_1^2 = 1",
+)
+def reconstruction_as_squared_error(schedule, denoiser, x_0, x_1, decoder="gaussian", decoder_var="beta_1", bins=256):
+    mean = reverse.transition(schedule, denoiser, x_1, 1, "beta").mean
+    return np.sum((x_0 - mean) ** 2, axis=-1) / (2 * reverse.decoder_var(schedule, decoder_var))
+
+
+@erratum(
+    "beta-tilde-1-clipped",
+    source="huggingface/diffusers#3006, where beta_tilde_1 = 0 becomes 1e-20",
+    says=r"\sigma_1^2 = \max(\tilde\beta_1, 10^{-20})",
+    correct=r"\sigma_1^2 \text{ is a choice of its own: } \beta_1, \text{ or } \tilde\beta_2",
+    replaces="elbo.reconstruction_term",
+    rejected_by="elbo.reconstruction_gaussian",
+    coincides="in a sampler, whose last step adds no noise anyway",
+)
+def reconstruction_with_clipped_variance(
+    schedule, denoiser, x_0, x_1, decoder="gaussian", decoder_var="beta_1", bins=256
+):
+    clipped = max(float(schedule.beta_tilde[1]), 1e-20)
+    return elbo.reconstruction_term(schedule, denoiser, x_0, x_1, decoder, clipped, bins)
+
+
+@erratum(
+    "discrete-decoder-described-as-density",
+    source="S3, line 700",
+    says=r"p(x_0 \mid x_1) = \mathcal{N}(x_0; \mu(x_1, 1), \sigma_1^2)\,\tfrac{2}{B - 1}",
+    correct=r"p(x_0 \mid x_1) = \int_{\delta_-(x_0)}^{\delta_+(x_0)} \mathcal{N}(x; \mu(x_1, 1), \sigma_1^2)\,dx",
+    replaces="elbo.discretized_log_likelihood",
+    rejected_by="elbo.discretized_log_likelihood",
+    coincides="nearly for bins narrow beside sigma_1, away from the ends",
+)
+def density_times_width(x, mean, std, bins=256):
+    return Gaussian(mean, std**2).log_density(x) + np.shape(x)[-1] * np.log(2 / (bins - 1))
+
+
+@erratum(
+    "decoder-closed-ends",
+    source="a common slip",
+    says=r"\delta_\pm(x) = x \pm \tfrac{1}{B - 1} \text{ at } x = \pm 1 \text{ too}",
+    correct=r"\delta_+(1) = \infty, \quad \delta_-(-1) = -\infty",
+    replaces="elbo.discretized_log_likelihood",
+    rejected_by="elbo.discretized_log_likelihood",
+    coincides="nearly for a mean far from the ends",
+)
+def closed_ends(x, mean, std, bins=256):
+    half = 1 / (bins - 1)
+    with np.errstate(divide="ignore"):
+        return np.sum(np.log(ndtr((x + half - mean) / std) - ndtr((x - half - mean) / std)), axis=-1)
+
+
+@erratum(
+    "decoder-tanh-cdf",
+    source="openai/improved-diffusion and openai/guided-diffusion, losses.py; lucidrains/denoising-diffusion-pytorch",
+    says=r"\Phi(z) = \tfrac12\left[1 + \tanh\sqrt{2/\pi}\,(z + 0.044715\,z^3)\right]",
+    correct=r"\Phi(z) = \tfrac12\left[1 + \operatorname{erf}(z / \sqrt 2)\right]",
+    replaces="elbo.discretized_log_likelihood",
+    rejected_by="elbo.discretized_log_likelihood",
+    coincides="to 1.8e-4 in probability; single values in the tails are off by up to 2 bits",
+    by_chance=False,
+)
+def tanh_cdf(x, mean, std, bins=256):
+    def cdf(z):
+        return (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2
+
+    half = 1 / (bins - 1)
+    above = np.where(x > 1 - half, 1.0, cdf((x + half - mean) / std))
+    below = np.where(x < -1 + half, 0.0, cdf((x - half - mean) / std))
+    return np.sum(np.log(np.maximum(above - below, 1e-12)), axis=-1)
