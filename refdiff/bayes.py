@@ -279,5 +279,6 @@ def require_signal(schedule, t):
     if np.any(schedule.alpha_bar[t] == 0):
         raise ValueError(
             f"eps determines x_0 only where alpha_bar_t > 0; got t = {np.max(t)} with alpha_bar_t = 0, where x_t is"
-            " pure noise. A schedule whose last beta is 1 needs x_0 or v in place of eps there."
+            " pure noise. A schedule whose last beta is 1, or whose betas leave nothing, needs x_0 or v in place of eps"
+            " there."
         )

@@ -15,7 +15,7 @@ from refdiff.parameterize import mean_from_eps
 __all__ = [
     "ancestral",
     "decoder_var",
-    "eps_square",
+    "eps_loss",
     "interpolated_var",
     "optimal_var",
     "prior",
@@ -135,13 +135,14 @@ def interpolated_var(schedule, v):
     return sigma_2
 
 
-def eps_square(schedule, denoiser, x_0, rng):
-    r"""Estimate the mean square of what a denoiser predicts, per coordinate, at each t.
+def eps_loss(schedule, denoiser, x_0, rng):
+    r"""Estimate the mean squared error of a denoiser, per coordinate, at each t.
 
-    .. math:: \frac1d\,\mathbb{E}_{q(x_0)\,q(x_t \mid x_0)} \Vert\hat\epsilon(x_t, t)\Vert^2
+    .. math:: \ell_t = \frac1d\,\mathbb{E}_{q(x_0),\,\epsilon} \Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2, \qquad
+        x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon
 
-    It is what :func:`optimal_var` asks for. For mixture data it is exact:
-    :meth:`refdiff.mixture.GaussianMixture.eps_square`.
+    It is L_simple, step by step, and what :func:`optimal_var` asks for. For mixture data and their ideal denoiser
+    it is exact: :meth:`refdiff.mixture.GaussianMixture.eps_loss`.
 
     Parameters
     ----------
@@ -164,32 +165,35 @@ def eps_square(schedule, denoiser, x_0, rng):
 
     Notes
     -----
-    Source: Bao et al. (2022), eq. 8, in terms of eps. Identity: ``reverse.eps_square``.
+    Source: Ho, Jain & Abbeel (2020), eq. 14, not averaged over t. Identity: ``reverse.eps_loss``.
     """
-    x_0, rng, squares = table(x_0, "x_0"), check_rng(rng), np.zeros(schedule.T + 1)
+    x_0, rng, losses = table(x_0, "x_0"), check_rng(rng), np.zeros(schedule.T + 1)
     for t in range(1, schedule.T + 1):
-        x_t = forward.marginal(schedule, x_0, t).sample(rng)
-        squares[t] = np.mean(call_denoiser(denoiser, x_t, t) ** 2)
-    return squares
+        eps = rng.standard_normal(x_0.shape)
+        eps_hat = call_denoiser(denoiser, forward.diffuse(schedule, x_0, eps, t), t)
+        losses[t] = np.mean((eps - eps_hat) ** 2)
+    return losses
 
 
-def optimal_var(schedule, eps_square):
-    r"""Return the sigma_t^2 for which the bound of the ideal denoiser is lowest.
+def optimal_var(schedule, eps_loss):
+    r"""Return the sigma_t^2 for which the bound of a denoiser is lowest: the mean squared error of its mean.
 
-    .. math:: \sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}
-        \left(1 - \tfrac1d\,\mathbb{E}\Vert\epsilon^*(x_t, t)\Vert^2\right)
-        = \tfrac1d\,\mathbb{E}_{q(x_t)} \operatorname{tr}\operatorname{Cov}[x_{t-1} \mid x_t]
+    .. math:: \sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}\,\ell_t
+        = \tfrac1d\,\mathbb{E}\Vert x_{t-1} - \mu(x_t, t)\Vert^2, \qquad
+        \ell_t = \tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2
 
     One number per step, the same for all x_t and coordinates. It is what the posterior leaves open, beta_tilde_t, and
-    what x_t leaves open of x_0. For data at a point it is beta_tilde_t, for data N(0, I) beta_t; for other data of
-    unit variance it lies between. Entry 1 is the best variance of the decoder: pass it on as ``decoder_var``.
+    what the denoiser leaves open of x_0. For the ideal denoiser the loss is 1 - E ||eps*||^2 / d, as Analytic-DPM has
+    it, and sigma_t^2 the mean variance of x_{t-1} given x_t: beta_tilde_t for data at a point, beta_t for data N(0, I),
+    in between for other data of unit variance. Entry 1 is the best variance of the decoder: pass it on as
+    ``decoder_var``.
 
     Parameters
     ----------
     schedule : Schedule
-    eps_square : array_like, shape (T + 1,)
-        E ||eps*||^2 / d at each t, entry 0 unused: from :meth:`refdiff.mixture.GaussianMixture.eps_square`, or
-        estimated with a trained denoiser by :func:`eps_square`.
+    eps_loss : array_like, shape (T + 1,)
+        At each t, entry 0 unused: from :meth:`refdiff.mixture.GaussianMixture.eps_loss` for the ideal denoiser, or
+        estimated by :func:`eps_loss` for any.
 
     Returns
     -------
@@ -199,32 +203,29 @@ def optimal_var(schedule, eps_square):
     Raises
     ------
     ValueError
-        If an entry is not in [0, 1): the ideal denoiser predicts less than the noise itself. And where
-        alpha_bar_t = 0.
+        If an entry is not >= 0 and finite, and where alpha_bar_t = 0.
 
     Notes
     -----
-    Source: Bao et al. (2022), theorem 1. Identities: ``reverse.optimal_var``, ``reverse.optimal_var_is_optimal``.
+    Source: Bao et al. (2022), theorem 1, for the ideal denoiser. Identities: ``reverse.optimal_var``,
+    ``reverse.optimal_var_is_optimal``.
 
     Examples
     --------
     >>> from refdiff import GaussianMixture, Schedule
     >>> schedule, data = Schedule.from_betas([0.5, 0.5]), GaussianMixture([1.0], [[0.0]], 1.0)
-    >>> optimal_var(schedule, data.eps_square(schedule)).round(6)  # N(0, 1): beta_t
+    >>> optimal_var(schedule, data.eps_loss(schedule)).round(6)  # N(0, 1): beta_t
     array([0. , 0.5, 0.5])
     """
-    squares = real(eps_square, "eps_square")
-    if squares.shape != (schedule.T + 1,):
-        raise ValueError(f"eps_square must have shape (T + 1,) = ({schedule.T + 1},); got {squares.shape}.")
-    if not ((squares[1:] >= 0) & (squares[1:] < 1)).all():
-        raise ValueError(
-            f"eps_square must lie in [0, 1) at t = 1..T; got {squares[1:].min()} to {squares[1:].max()}. The ideal"
-            " denoiser predicts E[eps | x_t], whose mean square per coordinate is below 1."
-        )
+    loss = real(eps_loss, "eps_loss")
+    if loss.shape != (schedule.T + 1,):
+        raise ValueError(f"eps_loss must have shape (T + 1,) = ({schedule.T + 1},); got {loss.shape}.")
+    if not ((loss[1:] >= 0) & np.isfinite(loss[1:])).all():
+        raise ValueError(f"eps_loss must be >= 0 and finite at t = 1..T; got {loss[1:].min()} to {loss[1:].max()}.")
     t = np.arange(1, schedule.T + 1)
     require_signal(schedule, t)
     c_eps = schedule.beta[t] ** 2 / (schedule.alpha[t] * schedule.one_minus_alpha_bar[t])
-    return np.concatenate([[0.0], schedule.beta_tilde[t] + c_eps * (1 - squares[t])])
+    return np.concatenate([[0.0], schedule.beta_tilde[t] + c_eps * loss[t]])
 
 
 def decoder_var(schedule, convention="beta_1"):
@@ -287,16 +288,18 @@ def decoder_var(schedule, convention="beta_1"):
     >>> decoder_var(Schedule.linear()), round(decoder_var(Schedule.linear(), "beta_tilde_2"), 7)
     (0.0001, 5.45e-05)
     """
-    if convention == "beta_1":
-        return float(schedule.beta[1])
-    if convention == "beta_tilde_2":
+    if isinstance(convention, str):
+        if convention == "beta_1":
+            return float(schedule.beta[1])
+        if convention != "beta_tilde_2":
+            raise ValueError(f"decoder_var must be 'beta_1', 'beta_tilde_2' or a number; got {convention!r}.")
         if schedule.T == 1:
             raise ValueError("decoder_var='beta_tilde_2' needs T >= 2; got T = 1. Use 'beta_1' or a number.")
         return float(schedule.beta_tilde[2])
-    if isinstance(convention, str):
-        raise ValueError(f"decoder_var must be 'beta_1', 'beta_tilde_2' or a number; got {convention!r}.")
     number = real(convention, "decoder_var")
-    if number.ndim or not 0 < number < np.inf:
+    if number.ndim:
+        raise ValueError(f"decoder_var must be one number; got shape {number.shape}. Variances of all steps? Entry 1.")
+    if not 0 < number < np.inf:
         raise ValueError(f"decoder_var must be one number > 0; got {convention!r}.")
     return float(number)
 

@@ -427,7 +427,10 @@ class Schedule:
         wrong = (t < least) | (t > self.T)
         if wrong.any():
             value = t[wrong].flat[0]
-            cause = "Zero-based steps, as in diffusers? Add 1." if value == 0 else "Is it the schedule with another T?"
+            cause = {
+                0: "Zero-based steps, as in diffusers? Add 1.",
+                1: "The step from t = 1 stands apart: beta_tilde_1 = 0.",
+            }.get(value, "Is it the schedule with another T?")
             raise ValueError(f"{name} runs over {least}..{self.T}; got {value}. {cause}")
         if t.ndim == 0:
             return int(t)

@@ -17,13 +17,19 @@ from matplotlib.text import Text
 from PIL import Image
 
 from refdiff import files, forward, plot
-from refdiff.elbo import Bound
+from refdiff.elbo import Bound, Rung
 from refdiff.mixture import GaussianMixture
 from refdiff.schedule import Schedule
 
 SCHEDULE = Schedule.from_betas([0.3, 0.1, 0.5, 0.2, 0.4, 0.6])
 ONE = GaussianMixture([1.0], [[0.0, 0.0]], 0.25)
 TWO = GaussianMixture([0.5, 0.5], [[-1.0, 0.5], [1.0, 0.0]], 0.04)
+LINE = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.1, 0.25])
+RUNGS = (
+    Rung("one chain", 1.21, 0.01, 0.4, 50.0),
+    Rung("a triple for each t", 1.1, 0.1, 47.0, 50.0),
+    Rung("one t, x_t drawn", 1.4, 0.15, 140.0, 1.0),
+)
 
 
 def rng():
@@ -57,6 +63,12 @@ PICTURES = {
     "elbo_terms": lambda: plot.elbo_terms(SCHEDULE, *bounds(shift=-3.0)),
     "posterior_product": lambda: plot.posterior_product(SCHEDULE, 1.5, -0.5, 3),
     "score_field": lambda: plot.score_field(TWO, SCHEDULE, 2, lambda x_t, t: 0.9 * x_t, cells=31, arrows=7),
+    "variance_ladder": lambda: plot.variance_ladder(RUNGS),
+    "bound_gap": lambda: plot.bound_gap(LINE, [Schedule.vp(T) for T in (4, 8, 16)]),
+    "quasi_static": lambda: plot.quasi_static(LINE, [Schedule.vp(T) for T in (4, 8, 16)], rng(), n=50),
+    "bound_per_step": lambda: plot.bound_per_step(
+        SCHEDULE, [0, 0, 0.9, 0.5, 0.2, 0.1, 0.01], np.full(7, 0.05), (-2.0, 0.1), (1e-3, 1e-5), (-0.4, 0.1)
+    ),
 }
 each_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 
@@ -71,6 +83,14 @@ def words(figure):
     return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
 
 
+def nothing_is_cut_off(figure):
+    """Return whether all that is drawn lies within the figure."""
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    return min(drawn.x0, drawn.y0) >= -0.01 and drawn.x1 <= width + 0.01 and drawn.y1 <= height + 0.01
+
+
 # ---------------------------------------------------------------------------------------------------- all of them alike
 
 
@@ -81,12 +101,7 @@ def test_no_text_is_cut_off_and_the_settings_are_neither_changed_nor_heeded(draw
     assert isinstance(figure, Figure)
     expected = figure._repr_png_()
     assert dict(matplotlib.rcParams) == before
-    drawn = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert drawn.x0 >= -0.01
-    assert drawn.y0 >= -0.01
-    assert drawn.x1 <= width + 0.01
-    assert drawn.y1 <= height + 0.01
+    assert nothing_is_cut_off(figure)
     with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.bbox": "tight", "axes.grid": True}):
         assert draw()._repr_png_() == expected
 
@@ -162,7 +177,7 @@ def test_each_frame_shows_x_t_and_the_rates_of_its_t(tmp_path, monkeypatch):
         def finish(self):
             self.path.write_bytes(b"")
 
-    monkeypatch.setattr(plot, "PillowWriter", Recorder)
+    monkeypatch.setattr(plot.chains, "PillowWriter", Recorder)
     steps = plot.forward_animation(SCHEDULE, tmp_path / "a.gif", rng(), frames=4, fps=1)
     x = forward.walk(SCHEDULE, np.repeat([[10.0, 10], [-10, 10], [-10, -10], [10, -10]], 3, axis=0), rng())
     for t, (heads, dots, texts) in zip(steps, frames):
@@ -180,7 +195,7 @@ def test_a_gif_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path
         writer.outfile.write_bytes(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(plot.PillowWriter, "finish", finish)
+    monkeypatch.setattr(plot.chains.PillowWriter, "finish", finish)
     with pytest.raises(OSError, match="no space left"):
         plot.forward_animation(SCHEDULE, path, rng(), frames=2, fps=1, dpi=20)
     assert path.read_bytes() == b"old"
@@ -258,7 +273,7 @@ def test_elbo_terms_carries_the_means_of_the_bounds(shift):
 
 def test_elbo_terms_averages_the_difference_over_near_t():
     t = np.arange(2, 1001)
-    centre, value = plot._averaged(t, 3.0 / t)
+    centre, value = plot.bound._averaged(t, 3.0 / t)
     assert centre.size <= 24
     edges = np.unique(np.geomspace(2, 1001, 25).astype(int))
     for k, (a, b) in enumerate(itertools.pairwise(edges)):
@@ -354,9 +369,6 @@ def test_score_field_of_a_perfect_denoiser_is_a_distance_of_zero():
     np.testing.assert_allclose(figure.axes[2].findobj(QuadMesh)[0].get_array(), 0.0, atol=1e-12)
 
 
-# ------------------------------------------------------------------------------------------------------------- training
-
-
 # --------------------------------------------------------------------------------------------------------------- saving
 
 
@@ -416,6 +428,11 @@ WRONG = {
     "no bound": (TypeError, "ideal must be an elbo.Bound", lambda p: plot.elbo_terms(SCHEDULE, TRAINED, 1.0, EXACT)),
     "other T": (ValueError, r"T \+ 1", lambda p: plot.elbo_terms(Schedule.vp(9), TRAINED, IDEAL, EXACT)),
     "other n": (ValueError, r"T \+ 1", lambda p: plot.elbo_terms(SCHEDULE, TRAINED, IDEAL, EXACT[:2])),
+    "terms thrown away": (
+        ValueError,
+        "keep_terms=False",
+        lambda p: plot.elbo_terms(SCHEDULE, Bound(EXACT, None, EXACT, 2, between=EXACT), IDEAL, EXACT),
+    ),
     "t = 1": (ValueError, r"2\.\.6", lambda p: plot.posterior_product(SCHEDULE, 0.0, 0.0, 1)),
     "t array": (ValueError, "one step", lambda p: plot.posterior_product(SCHEDULE, 0.0, 0.0, [2, 3])),
     "beta 1": (ValueError, "alpha_t > 0", lambda p: plot.posterior_product(Schedule.reciprocal(3), 0.0, 0.0, 3)),

@@ -8,6 +8,7 @@ import pytest
 
 from refdiff import cli, network, verify
 from refdiff.cli import main, report, tour
+from refdiff.verify.judge import BUDGETS
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +18,9 @@ def toured(tmp_path_factory):
         patch.setattr(tour, "STEPS", {"toys": 100, "mixture": 100})
         patch.setattr(tour, "HELD_OUT", 200)
         patch.setattr(tour, "BOUND_POINTS", 100)
+        patch.setattr(tour, "LADDER_POINTS", 128)
+        patch.setitem(BUDGETS, "default", BUDGETS["quick"])
+        patch.setattr(tour, "GAP_T", (5, 10, 20))
         out = tmp_path_factory.mktemp("a tour") / "here"
         return out, main(["tour", "--out", str(out), "--seed", "3"])
 
@@ -28,7 +32,8 @@ def page(out):
 def test_it_leaves_report_numbers_pictures_and_checkpoints_and_nothing_else(toured):
     out, code = toured
     assert code == cli.HOLDS
-    pictures = {f"{name}.png" for name in ("forward", "posterior", "elbo", "score", "strip")} | {"forward.gif"}
+    names = ("forward", "posterior", "elbo", "score", "strip", "ladder", "gap", "quasi_static")
+    pictures = {f"{name}.png" for name in names} | {"forward.gif"}
     models = {"mixture.npz", "moons.npz", "pinwheel.npz"}
     assert {path.name for path in out.iterdir()} == {"report.html", "results.json"} | pictures | models
     for name in models:
@@ -67,7 +72,7 @@ def test_the_page_holds_all_that_it_shows_and_asks_for_nothing_else(toured):
     text = page(toured[0])
     found = Page(text)
     assert found.open == []
-    assert found.images == 5
+    assert found.images == 8
     assert all(source.startswith("data:image/") for source in found.sources)
     assert all(link.startswith("#") and link[1:] in found.anchors for link in found.links if link != "data:,")
     assert "<script" not in text
@@ -92,6 +97,8 @@ def test_the_numbers_of_the_page_stand_in_results_json(toured):
         row = results["mixture"][name]
         assert f"{row['gap']:+.4f} ± {row['gap_standard_error']:.4f}" in text
         assert row["bound"] == pytest.approx(row["L_0"] + row["L_1..L_T-1"] + row["L_T"])
+    for gap in results["anatomy"]["gap"].values():
+        assert f"{gap:.2f}" in text
     for toy in results["toys"].values():
         assert f"{toy['energy_ratio']:.2f}" in text
     assert re.search(rf"ᾱ = {results['endings'][0]['alpha_bar_T']:.2f},", text)

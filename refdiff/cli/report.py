@@ -245,6 +245,8 @@ def render(results, out):
     out = Path(out)
     errata, mixture, toys, endings = (results[name] for name in ("errata", "mixture", "toys", "endings"))
     linear_50, cosine_50, vp_50, linear_1000 = endings
+    anatomy = results["anatomy"]
+    rungs = anatomy["rungs"]
     ratios = ", ".join(f"{name} {toy['energy_ratio']:.2f}" for name, toy in toys.items())
     definition = equation(r"x_t = \sqrt{1 - \beta_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t")
     in_print = [row for row in errata if is_in_print(row)]
@@ -256,7 +258,7 @@ def render(results, out):
 page were computed in this run, but where a measurement is cited, and stand in <code>results.json</code>.</p>""",
         """<nav><a href="#forward">Forward</a><a href="#posterior">Posterior</a><a href="#verified">Verified</a>
 <a href="#refuted">Refuted</a><a href="#trained">Trained</a><a href="#truth">Against the truth</a>
-<a href="#ending">Where schedules end</a></nav>""",
+<a href="#anatomy">The bound, taken apart</a> <a href="#ending">Where schedules end</a></nav>""",
         facts(results),
         section(
             "forward",
@@ -342,8 +344,40 @@ data.</p>""",
             ),
         ),
         section(
+            "anatomy",
+            "7. The bound, taken apart",
+            f"""<p>There are many ways to estimate one bound, and texts disagree about which is better. Here are nine, all
+without bias, on mixture data on the line with T = {anatomy["T"]} and the ideal denoiser. To rewrite the bound in another
+form changes nothing: it is the same number on each chain. The denoising form with divergences in closed form, which is what
+everybody uses, varies <em>more</em> than the undecomposed log-ratio at the points of one chain
+({rungs["analytic KL, one chain"]["var"]:.2g} against {rungs["undecomposed, one chain"]["var"]:.2g}), since neighbouring
+terms no longer make up for each other. It pays for one term at one t, which is what training draws.</p>""",
+            picture(
+                out / "ladder.png",
+                "Variance of the estimate from one point, the same at equal cost, and the mean that all share.",
+                "variances of nine estimators of the bound",
+            ),
+            f"""<p>How tight is the bound, if the denoiser is as good as it can be? With σ² = β it exceeds the entropy of these
+data, {anatomy["entropy"]:.4f} nats, by {anatomy["gap"]["beta"]:.3f}, with the best variances by
+{anatomy["gap"]["optimal"]:.3f}, and the rest vanishes as 1/T. With σ² = β̃, and a decoder of variance β₁, it is
+{anatomy["gap"]["posterior"]:.2f}, and never vanishes: each of the first steps pays for β̃<sub>t</sub>/β<sub>t</sub> ≈ (t − 1)/t,
+together half of Euler's constant, 0.289 nats a coordinate, however many steps there are.</p>""",
+            picture(
+                out / "gap.png",
+                "What the bound of the ideal denoiser exceeds the entropy of the data by, exactly, over the number of steps.",
+                "gap of the bound over T for three choices of the variance",
+            ),
+            """<p>p(x₀) is the mean of a weight w over forward chains (Jarzynski's equality). One chain would be enough if w did
+not vary: that takes many small steps, <em>and</em> a chain that ends in noise.</p>""",
+            picture(
+                out / "quasi_static.png",
+                "Small steps alone do not make the weight constant; p(x<sub>T</sub>) has to be q(x<sub>T</sub>) too.",
+                "standard deviation of the log-weight over T",
+            ),
+        ),
+        section(
             "ending",
-            "7. Where a schedule ends decides where sampling may start",
+            "8. Where a schedule ends decides where sampling may start",
             f"""<p>Sampling starts from N(0, I), so q(x<sub>T</sub>) had better be that. The teaching repository tanelp/tiny-diffusion
 runs T = 50 with the betas 1e-4..0.02 that were meant for T = 1000. That chain ends at ᾱ = {linear_50["alpha_bar_T"]:.2f},
 and the term L<sub>T</sub> says so before anything is trained: {linear_50["standardized"]["L_T"]:.2f} nats on mixture data of unit
@@ -362,7 +396,7 @@ far from data as data are.</p>""",
             "Go on",
             """<p><code>refdiff show bayes.posterior_var</code> prints one identity with its source code and evidence,
 <code>refdiff errata</code> all wrong formulas, <code>refdiff train --data points.csv</code> learns your own points,
-<code>refdiff sample model.npz</code> draws from what was learnt.</p>""",
+<code>refdiff sample model.npz</code> draws from what was learnt, <code>refdiff elbo model.npz --ladder</code> measures it.</p>""",
         ),
     ]
     return (

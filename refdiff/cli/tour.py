@@ -20,6 +20,9 @@ T_MIXTURE = 300
 STEPS = {"toys": 7_000, "mixture": 6_000}
 HELD_OUT = 4_000
 BOUND_POINTS = 20_000
+LADDER_POINTS = 1_600
+LADDER_T = 50
+GAP_T = (5, 10, 20, 40, 80, 160, 320, 640)
 
 
 def add_arguments(command):
@@ -115,6 +118,42 @@ def measure_bounds(schedule, model, seed):
     return bounds, exact, facts
 
 
+def line_mixture():
+    """Return a mixture on the line, where quadrature makes all that is known of the bound exact."""
+    from refdiff import GaussianMixture
+
+    return GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.1, 0.25])
+
+
+def anatomy(seed):
+    """Draw how the bound is estimated, how tight it is over T, and what is left to chance; return facts and figures."""
+    from refdiff import Schedule, elbo, likelihood, plot, reverse
+
+    data, figures = line_mixture(), {}
+    x_rng, rng, _ = streams(seed, "anatomy")
+    schedule, x_0 = Schedule.vp(LADDER_T), data.sample(LADDER_POINTS, x_rng)
+    rungs = elbo.ladder(schedule, data.denoiser(schedule), x_0, rng)
+    figures["ladder"] = plot.variance_ladder(rungs)
+    schedules = [Schedule.vp(T) for T in GAP_T]
+    figures["gap"] = plot.bound_gap(data, schedules)
+    figures["quasi_static"] = plot.quasi_static(data, schedules, rng)
+    losses = data.eps_loss(schedule)
+    best = reverse.optimal_var(schedule, losses)
+    choices = {"beta": ("beta", "beta_1"), "posterior": ("posterior", "beta_1"), "optimal": (best, best[1])}
+    facts = {
+        "T": LADDER_T,
+        "entropy": data.entropy(),
+        "rungs": {
+            one.name: {"mean": one.mean, "error": one.error, "var": one.var, "calls": one.calls} for one in rungs
+        },
+        "gap": {
+            name: float(likelihood.mixture_bound(schedule, data, *choice, eps_loss=losses).total[0] - data.entropy())
+            for name, choice in choices.items()
+        },
+    }
+    return facts, figures
+
+
 def endings(seed):
     """Measure how schedules end, and what that does to samples that the ideal denoiser draws from N(0, I).
 
@@ -203,6 +242,8 @@ def run(args):
         results["mixture"] |= facts
         figures["elbo"] = plot.elbo_terms(schedule, bounds["learnt"], bounds["ideal"], exact)
         figures["score"] = plot.score_field(mixture_data(), schedule, T_MIXTURE // 5, model)
+        results["anatomy"], drawn = anatomy(args.seed)
+        figures |= drawn
         bar.update(60)
         say(
             f"mixture data: the bound is {facts['learnt']['bound']:.3f} nats with the learnt denoiser,"

@@ -103,6 +103,6 @@ class Bound:
                 f"std is for densities; got one beside a code length of {self.bins} bins, which has no unit."
             )
         std = real(std, "std")
-        if std.shape not in ((), (self.d,)) or not (std > 0).all():
-            raise ValueError(f"std must be one number > 0, or one for each of the {self.d} coordinates; got {std}.")
+        if std.shape not in ((), (self.d,)) or not ((std > 0) & np.isfinite(std)).all():
+            raise ValueError(f"std must be one finite number > 0, or one per coordinate, d = {self.d}; got {std}.")
         return bits(self.total + np.broadcast_to(np.log(std), (self.d,)).sum()) / self.d

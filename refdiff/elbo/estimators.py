@@ -12,6 +12,7 @@ from refdiff.checks import check_rng, count, real, table
 from refdiff.elbo.bound import Bound
 from refdiff.elbo.forms import (
     _bins,
+    check_choices,
     consistency_form,
     consistency_form_integrated,
     denoising_form,
@@ -69,6 +70,7 @@ def random_step(
     Identity: ``elbo.random_step``.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     probability = _probability(schedule, probability)
     t = np.minimum(1 + np.searchsorted(np.cumsum(probability[1:]), rng.random(len(x_0)), side="right"), T)
     steps = _at_steps(schedule, denoiser, x_0, t, rng, variance, decoder, decoder_var, bins)
@@ -106,9 +108,10 @@ def stratified_step(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
 
     Notes
     -----
-    Source: Kingma et al. (2021), appendix I.1, with one u for all points. Identity: ``elbo.stratified_step``.
+    Source: Kingma et al. (2021), appendix I, with one u for all points. Identity: ``elbo.stratified_step``.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     n = len(x_0)
     strata = (rng.permutation(n) + rng.random(n)) / n
     t = np.minimum(1 + (T * strata).astype(int), T)  # the minimum is for rounding alone
@@ -179,6 +182,7 @@ def mean_square_terms(
     Identity: ``elbo.mean_square_terms``.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     squares = np.zeros(schedule.T + 1)
     for t in range(1, schedule.T + 1):
         steps = np.full(len(x_0), t)
@@ -220,7 +224,8 @@ def loss_aware_probability(mean_square):
     if mean_square.ndim != 1 or len(mean_square) < 2:
         raise ValueError(f"mean_square must have shape (T + 1,); got {mean_square.shape}.")
     if not (mean_square[1:] > 0).all() or not np.isfinite(mean_square[1:]).all():
-        raise ValueError(f"mean_square must be > 0 and finite at t = 1..T; got {mean_square[1:].min()}.")
+        wrong = mean_square[1:][~((mean_square[1:] > 0) & np.isfinite(mean_square[1:]))][0]
+        raise ValueError(f"mean_square must be > 0 and finite at t = 1..T; got {wrong}.")
     root = np.sqrt(mean_square)
     root[0] = 0.0
     return root / root.sum()
@@ -258,6 +263,7 @@ def antithetic_form(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
     Source: Hammersley & Morton (1956), antithetic variates. Identity: ``elbo.antithetic_form``.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     terms = np.zeros((T + 1, len(x_0)))
     for t in range(T, 0, -1):
         eps, steps = rng.standard_normal(x_0.shape), np.full(len(x_0), t)
@@ -305,14 +311,16 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
 
     - To regroup the log-ratio into another form changes nothing: it is the same number on each chain.
     - To draw the terms of the consistency form apart, a new triple for each, makes it *worse*: neighbouring terms made
-      up for each other. To integrate x_t between its neighbours mends a part of that.
+      up for each other. To integrate x_t between its neighbours mends a part of that, or all of it.
     - Divergences in closed form vary less than log-ratios, each by itself. At the points of *one chain*, their sum can
       vary *more* than the raw log-ratio did, again because terms no longer make up for each other: near the exact
       reverse process log w is almost constant along a chain. With a new x_t for each t the terms are independent,
-      and part of this is won back.
-    - Where closed forms pay is one term at one t, which is what training sees, and its gradient. To choose t at random
-      costs far more variance than anything before, but only one call; choosing it by loss or by strata wins some back.
-    - Antithetic noise removes what is odd in the noise, most of it where the denoiser is nearly linear.
+      which wins a part of this back, or more.
+    - Antithetic noise removes what is odd in the noise, such as the linear part of a term. A term that is even in it
+      gains nothing, at twice the calls.
+    - One t at random has at least T times the variance of a new x_t for each t, for one T-th of the calls: at equal
+      cost it never wins. Strata whose number T divides bring it down to just T times. To choose t by its loss wins
+      more, mostly enough to be better at equal cost than all t together. It is one t that training sees.
 
     Parameters
     ----------
@@ -334,8 +342,8 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
     Returns
     -------
     tuple of Rung
-        In the order of the list above. The probabilities of loss-aware sampling come from a pilot run on the same
-        points, whose calls are not counted.
+        Nine. The probabilities of loss-aware sampling come from a pilot run on the same points, whose calls are not
+        counted; the strata leave out the last points that fill no group.
 
     Raises
     ------
@@ -344,10 +352,14 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
 
     Notes
     -----
+    The errors are estimates too: with n not well above T, the steps that matter most to one random t, such as t = 1,
+    may never have been drawn.
+
     Source: the estimators' own, beside Ho, Jain & Abbeel (2020), section 3.4, Nichol & Dhariwal (2021), section 3.3,
-    and Kingma et al. (2021), appendix I.1. Identities: ``elbo.ladder``, ``elbo.ladder_variances``.
+    and Kingma et al. (2021), appendix I. Identities: ``elbo.ladder``, ``elbo.ladder_variances``.
     """
     x_0, rng, group = table(x_0, "x_0"), check_rng(rng), count(group, "group", least=2)
+    check_choices(schedule, denoiser, x_0, variance, "gaussian", decoder_var, bins=2)
     n = len(x_0)
     if n < 2 * group:
         raise ValueError(f"ladder needs at least two groups of {group} points; got {n} points.")
@@ -361,7 +373,7 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
         return random_step(schedule, counted, x_0, rng, probability=loss_aware_probability(pilot), **given)
 
     def stratified(schedule, denoiser, x_0, rng, **given):
-        groups = np.array_split(x_0, n // group)
+        groups = x_0[: n - n % group].reshape(-1, group, x_0.shape[-1])
         return np.array([stratified_step(schedule, denoiser, one, rng, **given).mean() for one in groups])
 
     estimators = {
@@ -386,8 +398,9 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
 
         values = estimate(schedule, counted, x_0, rng, **given)
         values = values.total if isinstance(values, Bound) else values
+        used = n - n % group if estimate is stratified else n  # points behind the mean of these values
         var_of_mean = values.var(ddof=1) / len(values)
-        rung = Rung(name, float(values.mean()), float(np.sqrt(var_of_mean)), float(n * var_of_mean), calls / n)
+        rung = Rung(name, float(values.mean()), float(np.sqrt(var_of_mean)), float(used * var_of_mean), calls / used)
         rungs.append(rung)
         if progress is not None:
             progress(rung)

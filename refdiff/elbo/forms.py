@@ -8,10 +8,11 @@ no common chain any more. In the denoising form nearly everything can, so it is 
 import numpy as np
 
 from refdiff import forward, reverse
-from refdiff.bayes import posterior
+from refdiff.bayes import posterior, require_signal
 from refdiff.checks import check_rng, real, table
 from refdiff.elbo.bound import Bound
 from refdiff.elbo.terms import (
+    check_decoder,
     consistency_prior,
     consistency_term,
     consistency_term_integrated,
@@ -65,6 +66,7 @@ def undecomposed_on_chain(
     Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: ``elbo.pathwise``.
     """
     chain = _chain(schedule, chain)
+    check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
     return _undecomposed(schedule, denoiser, chain[0], iter(chain[1:]), variance, decoder, decoder_var, bins)
 
 
@@ -111,6 +113,7 @@ def undecomposed(
     Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: ``elbo.undecomposed``.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
 
     def steps():
         x_t = x_0
@@ -172,6 +175,7 @@ def consistency_on_chain(
     Source: Luo (2022), eq. 41 to 44. Identity: ``elbo.pathwise``.
     """
     chain, T = _chain(schedule, chain), schedule.T
+    check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
     terms = np.zeros(chain.shape[:2])
     for t in range(1, T):
         terms[t] = consistency_term(schedule, denoiser, chain[t - 1], chain[t], chain[t + 1], t, variance)
@@ -213,6 +217,7 @@ def denoising_on_chain(schedule, denoiser, chain, variance="beta", decoder="gaus
     Source: Ho, Jain & Abbeel (2020), appendix A; Luo (2022), eq. 47 to 57. Identity: ``elbo.pathwise``.
     """
     chain, T = _chain(schedule, chain), schedule.T
+    check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
     terms = np.zeros(chain.shape[:2])
     for t in range(2, T + 1):
         q = posterior(schedule, chain[0], chain[t], t)
@@ -261,6 +266,7 @@ def denoising_kl_on_chain(
     ``elbo.denoising_kl_on_chain``, ``elbo.rao_blackwell``.
     """
     chain, T = _chain(schedule, chain), schedule.T
+    check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
     terms = np.zeros(chain.shape[:2])
     for t in range(2, T + 1):
         terms[t] = denoising_term(schedule, denoiser, chain[0], chain[t], t, variance)
@@ -359,7 +365,7 @@ def consistency_form(
 
     The same number as :func:`denoising_form`, by an estimate that varies more: each term needs three points of the
     chain. The terms differ by the constants of :func:`consistency_constant` only. With T = 1 no term is between the
-    other two.
+    other two; where the last beta is 1 it raises, as :func:`denoising_form` does.
 
     Parameters
     ----------
@@ -386,6 +392,7 @@ def consistency_form(
     Source: Luo (2022), eq. 45, there with divergences that the terms are not. Identity: ``elbo.consistency_form``.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     steps = consistency_terms(schedule, denoiser, x_0, rng, variance)
     return _consistency(steps, schedule, denoiser, x_0, rng, decoder, decoder_var, bins, keep_terms, progress)
 
@@ -435,6 +442,7 @@ def consistency_form_integrated(
     Source: the tower rule on Luo (2022), eq. 45. Identity: ``elbo.consistency_form_integrated``.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     steps = consistency_terms_integrated(schedule, denoiser, x_0, rng, variance)
     return _consistency(steps, schedule, denoiser, x_0, rng, decoder, decoder_var, bins, keep_terms, progress)
 
@@ -548,6 +556,7 @@ def denoising_form(
     True
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     steps = denoising_terms(schedule, denoiser, x_0, rng, variance)
     terms, between = _collect(steps, schedule, len(x_0), keep_terms, progress)
     x_1 = forward.marginal(schedule, x_0, 1).sample(rng)
@@ -572,6 +581,16 @@ def _bins(decoder, bins):
     return int(bins) if decoder == "discretized" else None
 
 
+def check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins):
+    """Check, before any work is done, what every form of the bound is given beside its points."""
+    if not callable(denoiser):
+        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
+    require_signal(schedule, schedule.T)
+    reverse.var(schedule, schedule.T, variance)
+    reverse.decoder_var(schedule, decoder_var)
+    check_decoder(decoder, bins, x_0)
+
+
 def _chain(schedule, chain):
     """Return a chain x_0, ..., x_T as an array (T + 1, n, d)."""
     chain = real(chain, "chain")
@@ -580,4 +599,6 @@ def _chain(schedule, chain):
             f"chain must hold x_0..x_T, shape (T + 1, n, d) with T + 1 = {schedule.T + 1}; got {chain.shape}."
             " forward.walk returns one."
         )
+    for t, x_t in enumerate(chain):
+        table(x_t, f"chain[{t}]")
     return chain

@@ -7,7 +7,7 @@ import numpy as np
 
 from refdiff import forward, reverse
 from refdiff.bayes import posterior, smoothing
-from refdiff.checks import count, real
+from refdiff.checks import count, points, real, same_shape
 from refdiff.gaussian import Gaussian, kl
 
 
@@ -149,6 +149,8 @@ def consistency_term(schedule, denoiser, x_prev, x_t, x_next, t, variance="beta"
     Source: Luo (2022), eq. 45, there written as a divergence. Identity: ``elbo.consistency_term``.
     """
     t = _before_the_last(schedule, t)
+    x_prev, x_t, x_next = points(x_prev, "x_prev"), points(x_t, "x_t"), points(x_next, "x_next")
+    same_shape(x_prev=x_prev, x_t=x_t, x_next=x_next)
     q = forward.transition(schedule, x_prev, t)
     p = reverse.transition(schedule, denoiser, x_next, t + 1, variance)
     return q.log_density(x_t) - p.log_density(x_t)
@@ -309,13 +311,35 @@ def reconstruction_term(schedule, denoiser, x_0, x_1, decoder="gaussian", decode
     Source: Ho, Jain & Abbeel (2020), eq. 5 and 13. Identities: ``elbo.reconstruction_gaussian``,
     ``elbo.reconstruction_discretized``.
     """
-    mean = reverse.transition(schedule, denoiser, x_1, 1, "beta").mean
+    x_0, x_1 = points(x_0, "x_0"), points(x_1, "x_1")
+    same_shape(x_0=x_0, x_1=x_1)
+    check_decoder(decoder, bins, x_0)
     sigma_2 = reverse.decoder_var(schedule, decoder_var)
+    mean = reverse.transition(schedule, denoiser, x_1, 1, "beta").mean
     if decoder == "gaussian":
         return -Gaussian(mean, sigma_2).log_density(x_0)
+    return -discretized_log_likelihood(x_0, mean, np.sqrt(sigma_2), bins)
+
+
+def check_decoder(decoder, bins, x_0):
+    """Check the name of a decoder, the number of its bins, and whether x_0 lies on them."""
+    if decoder not in ("gaussian", "discretized"):
+        raise ValueError(f"decoder must be 'gaussian' or 'discretized'; got {decoder!r}.")
     if decoder == "discretized":
-        return -discretized_log_likelihood(x_0, mean, np.sqrt(sigma_2), bins)
-    raise ValueError(f"decoder must be 'gaussian' or 'discretized'; got {decoder!r}.")
+        _levels(x_0, bins)
+
+
+def _levels(x, bins):
+    """Return the numbers 0..B - 1 of the bins whose values are x."""
+    bins = count(bins, "bins", least=2)
+    level = (x + 1) * (bins - 1) / 2
+    off = ~(np.abs(level - np.round(level)) <= 1e-6) | ~(np.abs(x) <= 1 + 1e-9)
+    if off.any():
+        raise ValueError(
+            f"x must lie on the {bins} values -1 + 2k/{bins - 1}; got {x[off].flat[0]}. Data in 0..{bins - 1}? Scale to"
+            " [-1, 1]."
+        )
+    return np.round(level).astype(int)
 
 
 def discretized_log_likelihood(x, mean, std, bins=256):
@@ -365,15 +389,9 @@ def discretized_log_likelihood(x, mean, std, bins=256):
         raise ValueError(f"std must be > 0; got {std.min()}.")
     if x.ndim == 0 or mean.shape != x.shape:
         raise ValueError(f"x and mean must have one shape (..., d); got {x.shape} and {mean.shape}.")
-    half = 1 / (bins - 1)
-    level = (x + 1) / (2 * half)
-    if not (np.abs(level - np.round(level)) <= 1e-6).all() or not (np.abs(x) <= 1 + 1e-9).all():
-        worst = x.flat[np.argmax(np.maximum(np.abs(level - np.round(level)), np.abs(x) > 1 + 1e-9))]
-        raise ValueError(
-            f"x must lie on the {bins} values -1 + 2k/{bins - 1}; got {worst}. Data in 0..{bins - 1}? Scale to [-1, 1]."
-        )
-    upper = np.where(np.round(level) == bins - 1, np.inf, (x + half - mean) / std)
-    lower = np.where(np.round(level) == 0, -np.inf, (x - half - mean) / std)
+    half, level = 1 / (bins - 1), _levels(x, bins)
+    upper = np.where(level == bins - 1, np.inf, (x + half - mean) / std)
+    lower = np.where(level == 0, -np.inf, (x - half - mean) / std)
     right = lower > 0  # mirrored into the left tail, where Phi is small and log Phi exact
     lower, upper = np.where(right, -upper, lower), np.where(right, -lower, upper)
     log_upper, log_lower = log_ndtr(upper), log_ndtr(lower)

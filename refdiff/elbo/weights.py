@@ -50,6 +50,7 @@ def weight(schedule, t, variance="beta"):
     if np.any(schedule.alpha[t] == 0):
         raise ValueError(
             f"weight needs alpha_t > 0; got t = {np.max(t)} with beta_t = 1, where eps says nothing of x_0."
+            " Use weight_x_0 there."
         )
     return schedule.beta[t] ** 2 / (2 * sigma_2 * schedule.alpha[t] * schedule.one_minus_alpha_bar[t])
 
@@ -184,9 +185,11 @@ def weight_from_snr(schedule, t):
     .. math:: L_{t-1} = \tfrac12\left[\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\right]
         \mathbb{E}\Vert x_0 - \hat x_0(x_t, t)\Vert^2, \qquad
         \mathrm{SNR}(t-1) - \mathrm{SNR}(t) = \mathrm{SNR}(t)\left(e^{\lambda_{t-1} - \lambda_t} - 1\right), \quad
-        \lambda_t = \log\mathrm{SNR}(t)
+        \lambda_{t-1} - \lambda_t = \log\left(1 + \frac{\bar\alpha_{t-1}\,\beta_t}{1 - \bar\alpha_{t-1}}\right)
+        - \log(1 - \beta_t)
 
-    The bracket is expm1 of a difference of logarithms: for small betas the two ratios agree in their first digits.
+    with lambda_t = log SNR(t). For small betas the two ratios agree in their first digits, and so do their logarithms:
+    expm1 keeps what is left only if the difference of the logarithms is not taken as one.
 
     Parameters
     ----------
@@ -216,7 +219,8 @@ def weight_from_snr(schedule, t):
     t = schedule.index(t, least=2)
     if np.any(schedule.alpha_bar[t] == 0):
         raise ValueError(f"weight_from_snr needs alpha_bar_t > 0; got 0 at t = {np.max(t)}. Use weight_x_0 there.")
-    return 0.5 * schedule.snr[t] * np.expm1(schedule.log_snr[t - 1] - schedule.log_snr[t])
+    noise_grows_by = schedule.alpha_bar[t - 1] * schedule.beta[t] / schedule.one_minus_alpha_bar[t - 1]
+    return 0.5 * schedule.snr[t] * np.expm1(np.log1p(noise_grows_by) - np.log1p(-schedule.beta[t]))
 
 
 def min_snr_weight(schedule, t, gamma=5.0):

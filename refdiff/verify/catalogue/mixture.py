@@ -216,6 +216,114 @@ def same_seed_same_z(evidence, draw, means, variances):
     evidence.close("x - m_k for the mean m_k + 1", shifted, z, tolerance=1e-8)
 
 
+def on_a_grid(case, s, t):
+    """Return x_s (n, 1) and x_t (m,) on grids, and the joint probability (n, m), of the first coordinate of the data.
+
+    Sums over it are trapezoid rules. Along x_s all is Gaussian and at least two steps wide. What is known of x_s given
+    x_t is smooth only within the distance from the real line where the components may cancel: x_t has finer steps.
+    What has no probability is cut off.
+    """
+    weights, means, variances = diffuse(case, s)
+    (start, _), (factor, left) = marginal(case.beta, s), marginal(case.beta, t)
+    factor, left = factor / start, 1 - (factor / start) ** 2
+    x_s, x_t = np.linspace(-13.0, 13.0, 261)[:, None], np.linspace(-13.0, 13.0, 651)
+    density = np.exp(-((x_s - means[:, 0]) ** 2) / (2 * variances[:, 0])) / np.sqrt(variances[:, 0]) @ weights
+    joint = density[:, None] * np.exp(-((x_t - factor * x_s) ** 2) / (2 * left))
+    joint = joint / joint.sum()
+    some_s, some_t = joint.sum(axis=1) > 1e-18, joint.sum(axis=0) > 1e-18
+    return x_s[some_s], x_t[some_t], joint[np.ix_(some_s, some_t)]
+
+
+def eps_loss_on_a_grid(case):
+    """Return E Var[eps | x_t] for t = 0..T, of the first coordinate of the data: sums over x_0 and x_t."""
+    losses = np.zeros(case.T + 1)
+    for t in range(1, case.T + 1):
+        factor, left = marginal(case.beta, t)
+        x_0, x_t, joint = on_a_grid(case, 0, t)
+        eps = (x_t - factor * x_0) / math.sqrt(left)
+        losses[t] = np.sum(joint * (eps - np.sum(joint * eps, axis=0) / joint.sum(axis=0)) ** 2)
+    return losses
+
+
+class Even:
+    """Data of two components of one width, all of whose uncertainty is bounded or normal.
+
+    The two components' guesses of x_0, of eps or of x_{t-1} are the same distance apart whatever x_t is. So the
+    variance of such an unknown given x_t has two parts: within a component, normal, of a constant variance; and
+    between the two, that of a coin r(x_t) times the distance squared.
+    """
+
+    def __init__(self, case, d):
+        weights, means, _ = data(case)
+        self.case, self.weights, self.means = case, weights[:2] / weights[:2].sum(), means[:2, :d]
+        self.d, self.var = d, case.spread[0]
+
+    def law(self, t):
+        """Return weights (2,), means (2, d) and the variance of x_t."""
+        factor, left = marginal(self.case.beta, t)
+        return self.weights, factor * self.means, factor**2 * self.var + left
+
+    def walk(self, trial):
+        """Return the components (n,) and the chains (T + 1, n, d)."""
+        k = (trial.rng.random(trial.n) > self.weights[0]).astype(int)
+        x_0 = self.means[k] + math.sqrt(self.var) * trial.rng.standard_normal((trial.n, self.d))
+        return k, walk(self.case.schedule, x_0, trial.rng)
+
+    def back(self, s, t):
+        """Return the gain and the residual variance of x_s given x_t within a component, and the step between them."""
+        (start, _), (factor, _) = marginal(self.case.beta, s), marginal(self.case.beta, t)
+        factor, (_, means, var) = factor / start, self.law(s)
+        var_t = self.law(t)[2]
+        return factor * var / var_t, var * (1 - factor**2) / var_t, means
+
+    def guesses(self, s, t, x_t):
+        """Return E[x_s | x_t, k], shape (n, 2, d)."""
+        gain, _, means = self.back(s, t)
+        return means + gain * (x_t[:, None] - self.law(t)[1])
+
+    def coin(self, t):
+        """Return E r(1 - r), with r the chance of the first component given x_t: an integral along their connection."""
+        weights, means, var = self.law(t)
+        half = np.linalg.norm(means[1] - means[0]) / 2
+
+        def both(x):
+            one, other = (w * np.exp(-((x - m) ** 2) / (2 * var)) for w, m in zip(weights, (-half, half), strict=True))
+            return one * other / (one + other) / math.sqrt(2 * math.pi * var)
+
+        reach = half + 9 * math.sqrt(var)
+        return integrate(both, -reach, reach)
+
+    def parts(self, s, t):
+        """Return E Var[x_s | x_t] per coordinate in its two parts, within and between, and the distance squared."""
+        gain, within, means = self.back(s, t)
+        apart = np.sum((means[1] - means[0] - gain * (self.law(t)[1][1] - self.law(t)[1][0])) ** 2)
+        return within, apart * self.coin(t) / self.d, apart
+
+    def eps_loss(self):
+        """Return E |eps - E[eps | x_t]|^2 / d for t = 0..T: what x_t leaves open of x_0, in units of the noise."""
+        losses = np.zeros(self.case.T + 1)
+        for t in range(1, self.case.T + 1):
+            factor, left = marginal(self.case.beta, t)
+            within, between, _ = self.parts(0, t)
+            losses[t] = factor**2 / left * (within + between)
+        return losses
+
+    def judge(self, trial, what, claim, s, t, scale=1.0):
+        """Judge a claim about `scale` times E Var[x_s | x_t] per coordinate, along chains: part by part, each exactly.
+
+        Each part is the claim less the other one. Records 2 statistics.
+        """
+        k, x = self.walk(trial)
+        within, between, apart = self.parts(s, t)
+        residual = x[s] - self.guesses(s, t, x[t])[np.arange(trial.n), k]
+        trial.var(f"{what}: within", residual.ravel(), 0.0, float(claim) / scale - between)
+        r = chances(x[t], *self.law(t))[:, 0]
+        most = apart / self.d / 4
+        mean = float(claim) / scale - within
+        # no variable between 0 and its most has a larger variance with this mean
+        trial.bounded(f"{what}: between", apart / self.d * r * (1 - r), mean, mean * (most - mean), span=most)
+
+
 def toss(trial, drawn, fake):
     """Return a coin (n,) and points that are drawn where it shows heads, fake elsewhere."""
     real = trial.rng.random(trial.n) < 0.5
@@ -618,6 +726,163 @@ class GaussianLimit:
         leans = q.means[..., 0] - q.mean[:, :1]
         claimed_third = np.sum(q.weights * (leans**3 + 3 * leans * q.variances[..., 0]), axis=-1)
         average_out(trial, "third moment of x_{t-1}", third, k, claimed_third, known, chance)
+
+
+def product(case):
+    """Return the weights, means and variances of two mixtures on the line, as two lists of components."""
+    one = [(case.weight, -case.x_0[0], case.spread[0] + 0.3), (1 - case.weight, case.eps[0] / 2, case.spread[1] + 0.3)]
+    return one, [(0.4, -1.0, case.var_q + 0.3), (0.6, case.x_t[0] / 2, 0.8)]
+
+
+def multiply(claimed, one, other):
+    """Return the mixture on the plane whose coordinates are independent, each from its own mixture."""
+    both = [(w * v, (m, n), (a, b)) for w, m, a in one for v, n, b in other]
+    return claimed.mixture.GaussianMixture(*(list(part) for part in zip(*both, strict=True)))
+
+
+def surprise(components):
+    """Return -E log q of a mixture on the line, given as (weight, mean, variance): a sum of q log q over a grid."""
+    weights, means, variances = (np.array(part) for part in zip(*components, strict=True))
+
+    def integrand(x):
+        log_q = log_mixture(x[:, None], weights, means[:, None], variances[:, None])
+        return -np.exp(log_q) * log_q
+
+    return integrate(integrand, -14.0, 14.0, points=2001)
+
+
+def plane(case):
+    """Return the data, cut off after two coordinates: a grid has no more."""
+    weights, means, variances = data(case)
+    return weights, means[:, :2], variances[:, :2]
+
+
+@identity(
+    "mixture.expectation",
+    judges="mixture.GaussianMixture.expectation",
+    states=r"\mathbb{E}[f(x)] = \int f(x)\,q(x)\,dx = \sum_k w_k\,\mathbb{E}_{\mathcal{N}(m_k, v_k)}[f(x)]",
+    source="Trefethen & Weideman (2014), section 5, for the rule; Cover & Thomas (2006), eq. 2.4, for what it computes",
+    statistics=3,
+    coincides="A grid too coarse by a factor of two still has five digits right for one Gaussian: the error falls like"
+    " exp(-2 (pi std / step)^2), so half a step too many shows in nothing that is drawn.",
+)
+class Expectation:
+    """Moments and waves have closed forms within a component. By chance, bounded functions that have none."""
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        weights, means, variances = plane(case)
+        omega = np.linspace(0.7, 1.1, means.shape[1])
+
+        def f(x):
+            wave = x @ omega
+            return np.stack([np.ones(len(x)), x[:, 0], x[:, 0] * x[:, -1], x[:, 0] ** 4, np.cos(wave), np.sin(wave)], 1)
+
+        m, v = means[:, 0], variances[:, 0]
+        twice = m * means[:, -1] + (v if means.shape[1] == 1 else 0.0)
+        wave = np.exp(1j * means @ omega - variances @ omega**2 / 2)
+        each = [np.ones(3), m, twice, m**4 + 6 * m**2 * v + 3 * v**2, wave.real, wave.imag]
+        found = claimed.mixture.GaussianMixture(weights, means, variances).expectation(f)
+        # what the rule is asked for
+        for name, one, truth in zip(("1", "x", "x x'", "x^4", "cos", "sin"), found, each, strict=True):
+            evidence.close(f"E {name}", one, weights @ truth, 1e-10, scale=max(1.0, abs(weights @ truth)))
+        solid = claimed.mixture.GaussianMixture(weights, np.tile(means[:, :1], 3), 1.0)
+        evidence.refuses("three coordinates", solid.expectation, lambda x: x[:, 0])
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        weights, means, variances = plane(case)
+        x = draw(case, trial.n, trial.rng)[1][:, :2]
+
+        def f(x):
+            square = np.sum((x - 0.5) ** 2, axis=1)
+            return np.stack([np.tanh(x[:, 0]), np.sin(x[:, -1] + 1.0) * np.cos(x[:, 0]), np.exp(-square / 4)], axis=1)
+
+        mixture = claimed.mixture.GaussianMixture(weights, means, variances)
+        claim = np.asarray(mixture.expectation(lambda x: np.concatenate([f(x), f(x) ** 2], axis=1)))
+        for i, name in enumerate(("tanh x", "sin x cos x'", "exp(-|x - 1/2|^2 / 4)")):
+            trial.bounded(f"E {name}", f(x)[:, i], claim[i], claim[3 + i] - claim[i] ** 2)
+
+
+@identity(
+    "mixture.entropy",
+    judges="mixture.GaussianMixture.entropy",
+    states=r"H[q] = -\mathbb{E}[\log q(x)] = \sum_k w_k\,H[\mathcal{N}(m_k, v_k)] + H[w] - H[k \mid x]",
+    source="Cover & Thomas (2006), eq. 8.1; its parts are eq. 2.43, twice",
+    statistics=1,
+    coincides="Components far apart: H[k | x] is 0, and the entropy the weighted mean plus H[w]. Components in one"
+    " place: it is that of one Gaussian.",
+)
+class Entropy:
+    """The sum of q log q over a grid; entropies of independent coordinates add up, and a scale adds its logarithm.
+
+    By chance: what a point leaves open about its component is what the entropy lacks of the components' own.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        weights, means, variances = data(case)
+
+        def entropy(factor=1.0):
+            mixture = claimed.mixture.GaussianMixture(weights, factor * means[:, :1], factor**2 * variances[:, :1])
+            return mixture.entropy()
+
+        truth = surprise(list(zip(weights, means[:, 0], variances[:, 0], strict=True)))
+        # quadrature on both sides
+        evidence.close("-E log q", entropy(), truth, 1e-10, scale=max(1.0, abs(truth)))
+        evidence.close("in units a tenth as large", entropy(10.0) - entropy(), math.log(10.0), 1e-9)
+        one, other = product(case)
+        truth = surprise(one) + surprise(other)
+        evidence.close("on the plane", multiply(claimed, one, other).entropy(), truth, 1e-10, scale=max(1.0, truth))
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        weights, means, variances = plane(case)
+        x = draw(case, trial.n, trial.rng)[1][:, :2]
+        r = chances(x, weights, means, variances)
+        left_open = -np.sum(r * np.log(np.maximum(r, 1e-300)), axis=1)
+        known = weights @ np.log(2 * math.pi * math.e * variances).sum(axis=1) / 2 - weights @ np.log(weights)
+        claim, most = known - claimed.mixture.GaussianMixture(weights, means, variances).entropy(), math.log(3.0)
+        # no variable between 0 and its most has a larger variance with this mean
+        trial.bounded("H[k | x]", left_open, claim, claim * (most - claim), span=most)
+
+
+@identity(
+    "mixture.eps_loss",
+    judges="mixture.GaussianMixture.eps_loss",
+    states=r"\frac1d\,\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2"
+    r" = \frac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[\epsilon \mid x_t]",
+    source="the law of total variance; Bao et al. (2022), theorem 1",
+    statistics=2,
+    coincides="Sum and mean over the coordinates agree for d = 1. Late x_t is nearly noise: there it is nearly 0, for"
+    " all data.",
+)
+class EpsLoss:
+    """The noise that x_t came from, averaged over x_0 on a grid; independent coordinates are averaged.
+
+    By chance: what x_t leaves open of the noise along chains from two components of one width.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        weights, means, variances = data(case)
+        line, truth = (weights, means[:, :1], variances[:, :1]), eps_loss_on_a_grid(case)
+        found = claimed.mixture.GaussianMixture(*line).eps_loss(case.schedule)
+        evidence.close("for all t", found, truth, 1e-10, scale=1.0)  # quadrature on both sides
+        one = list(zip(weights, means[:, 0], variances[:, 0], strict=True))
+        once = case.schedule.from_betas([1 - case.alpha_bar(case.T)])  # the last step alone: a plane is slow
+        factor, left = marginal(case.beta, case.T)
+        both = multiply(claimed, one, [(1.0, 0.5, case.var_p)]).eps_loss(once)
+        of_normal = factor**2 * case.var_p / (factor**2 * case.var_p + left)
+        evidence.close("on the plane", both, [0.0, (truth[case.T] + of_normal) / 2], 1e-10, scale=1.0)
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        t, even = case.t, Even(case, min(case.d, 2))
+        once = case.schedule.from_betas([1 - case.alpha_bar(t)])  # x_t in one step: a plane is slow
+        claim = claimed.mixture.GaussianMixture(even.weights, even.means, even.var).eps_loss(once)[1]
+        factor, left = marginal(case.beta, t)
+        even.judge(trial, "E Var[eps | x_t]", claim, 0, t, scale=factor**2 / left)
 
 
 def laws(case, n):

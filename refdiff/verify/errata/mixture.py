@@ -254,3 +254,171 @@ def sample_of_the_likeliest(self, rng):
 def origin_with_prior_weights(self, schedule, x_t, t):
     right = GaussianMixture.posterior_x_0(self, schedule, x_t, t)
     return PointwiseMixture(np.broadcast_to(self.weights, right.weights.shape), right.means, right.variances)
+
+
+@erratum(
+    "expectation-at-the-mean",
+    source="a common slip",
+    says=r"\mathbb{E}[f(x)] = f(\mathbb{E}[x])",
+    correct=r"\mathbb{E}[f(x)] = \int f(x)\,q(x)\,dx",
+    replaces="mixture.GaussianMixture.expectation",
+    rejected_by="mixture.expectation",
+    coincides="f that is affine",
+)
+def f_of_the_mean(self, f, tolerance=1e-10):
+    return f(self.mean[None])[0]
+
+
+@erratum(
+    "expectation-of-one-gaussian",
+    source="a common slip",
+    says=r"\mathbb{E}[f(x)] = \int f(x)\,\mathcal{N}\left(x; \mathbb{E}[x], \operatorname{Var}[x]\right) dx",
+    correct=r"\mathbb{E}[f(x)] = \int f(x)\,q(x)\,dx",
+    replaces="mixture.GaussianMixture.expectation",
+    rejected_by="mixture.expectation",
+    coincides="one component; otherwise f that is a polynomial of degree 2, without products of coordinates",
+)
+def expectation_of_matched_moments(self, f, tolerance=1e-10):
+    return GaussianMixture([1.0], [self.mean], [self.var]).expectation(f, tolerance)
+
+
+@erratum(
+    "expectation-with-equal-weights",
+    source="a common slip",
+    says=r"\mathbb{E}[f(x)] = \frac1K \sum_k \mathbb{E}_{\mathcal{N}(m_k, v_k)}[f(x)]",
+    correct=r"\mathbb{E}[f(x)] = \sum_k w_k\,\mathbb{E}_{\mathcal{N}(m_k, v_k)}[f(x)]",
+    replaces="mixture.GaussianMixture.expectation",
+    rejected_by="mixture.expectation",
+    coincides="equal weights",
+)
+def expectation_without_weights(self, f, tolerance=1e-10):
+    K = len(self.weights)
+    return GaussianMixture(np.full(K, 1 / K), self.means, self.variances).expectation(f, tolerance)
+
+
+@erratum(
+    "quadrature-never-refined",
+    source="a common slip",
+    says=r"\int f(x)\,q(x)\,dx = h \sum_i f(x_i)\,q(x_i) \text{ with } h = \min_k \sqrt{v_k}",
+    correct=r"h \text{ is halved until nothing changes: } f \text{ may ask for more than the density does}",
+    replaces="mixture.GaussianMixture.expectation",
+    rejected_by="mixture.expectation",
+    coincides="to 5e-9 for each of the narrowest components, if f is as smooth as a polynomial: no number of samples"
+    " shows that",
+    by_chance=False,
+)
+def one_coarse_grid(self, f, tolerance=1e-10):
+    std = np.sqrt(self.variances)
+    low, high, step = (self.means - 10 * std).min(axis=0), (self.means + 10 * std).max(axis=0), std.min(axis=0)
+    axes = [np.arange(*one) for one in zip(low, high, step, strict=True)]
+    x = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    return np.tensordot(np.exp(self.log_density(x)), f(x), axes=1) * step.prod()
+
+
+@erratum(
+    "entropy-in-bits",
+    source="a common slip",
+    says=r"H[q] = -\mathbb{E}[\log_2 q(x)] \text{ nats}",
+    correct=r"H[q] = -\mathbb{E}[\ln q(x)] \text{ nats}",
+    replaces="mixture.GaussianMixture.entropy",
+    rejected_by="mixture.entropy",
+    coincides="an entropy of 0",
+)
+def entropy_in_bits(self):
+    return GaussianMixture.entropy(self) / np.log(2)
+
+
+@erratum(
+    "entropy-is-the-mean-of-the-components",
+    source="a common slip; ericsiyuanma/530Project, calculate_entropy.py, calls it the expected value of entropy",
+    says=r"H[q] = \sum_k w_k\,H[\mathcal{N}(m_k, v_k)]",
+    correct=r"H[q] = \sum_k w_k\,H[\mathcal{N}(m_k, v_k)] + H[w] - H[k \mid x]",
+    replaces="mixture.GaussianMixture.entropy",
+    rejected_by="mixture.entropy",
+    coincides="components that are all alike; otherwise it is too low",
+)
+def mean_entropy_of_components(self):
+    return float(self.weights @ np.log(2 * np.pi * np.e * self.variances).sum(axis=1) / 2)
+
+
+@erratum(
+    "entropy-of-component-and-point",
+    source="a common slip; in Huber et al. (2008) it is an upper bound",
+    says=r"H[q] = \sum_k w_k\,H[\mathcal{N}(m_k, v_k)] + H[w] = H[k, x]",
+    correct=r"H[q] = H[k, x] - H[k \mid x]",
+    replaces="mixture.GaussianMixture.entropy",
+    rejected_by="mixture.entropy",
+    coincides="components so far apart that a point tells its own",
+)
+def joint_entropy(self):
+    return mean_entropy_of_components(self) - float(self.weights @ np.log(self.weights))
+
+
+@erratum(
+    "entropy-of-one-gaussian",
+    source="a common slip",
+    says=r"H[q] = \tfrac12 \sum_i \log\left(2\pi e \operatorname{Var}[x_i]\right)",
+    correct=r"H[q] = -\mathbb{E}[\log q(x)]",
+    replaces="mixture.GaussianMixture.entropy",
+    rejected_by="mixture.entropy",
+    coincides="one component; otherwise it is too high, since no law of that covariance has more",
+)
+def entropy_of_matched_moments(self):
+    return float(np.log(2 * np.pi * np.e * self.var).sum() / 2)
+
+
+@erratum(
+    "eps-loss-summed",
+    source="a common slip",
+    says=r"\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2",
+    correct=r"\tfrac1d\,\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2",
+    replaces="mixture.GaussianMixture.eps_loss",
+    rejected_by="mixture.eps_loss",
+    coincides="d = 1",
+)
+def eps_loss_summed(self, schedule):
+    return self.means.shape[1] * GaussianMixture.eps_loss(self, schedule)
+
+
+@erratum(
+    "eps-loss-at-clean-data",
+    source="a common slip",
+    says=r"1 - \tfrac1d\,\mathbb{E}_{q(x_0)} \Vert\epsilon^*(x_0, t)\Vert^2",
+    correct=r"1 - \tfrac1d\,\mathbb{E}_{q(x_t)} \Vert\epsilon^*(x_t, t)\Vert^2",
+    replaces="mixture.GaussianMixture.eps_loss",
+    rejected_by="mixture.eps_loss",
+    coincides="data N(0, I), which diffusion leaves as they are",
+)
+def eps_loss_at_clean_data(self, schedule):
+    denoiser, steps = self.denoiser(schedule), range(1, schedule.T + 1)
+    said = [self.expectation(lambda x, t=t: np.mean(denoiser(x, t) ** 2, axis=-1)) for t in steps]
+    return np.array([0.0, *(1 - one for one in said)])
+
+
+@erratum(
+    "eps-loss-of-zero",
+    source="S3, lines 618-624, where a denoiser without error is the minimum",
+    says=r"\min \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2 = 0",
+    correct=r"\min \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
+    r" = \mathbb{E}\operatorname{tr}\operatorname{Cov}[\epsilon \mid x_t] > 0",
+    replaces="mixture.GaussianMixture.eps_loss",
+    rejected_by="mixture.eps_loss",
+    coincides="data at one point; nearly for late t",
+)
+def eps_loss_of_zero(self, schedule):
+    return np.zeros(schedule.T + 1)
+
+
+@erratum(
+    "eps-loss-of-one-gaussian",
+    source="a common slip",
+    says=r"\frac1d \sum_i \frac{\bar\alpha_t \operatorname{Var}[x_0^i]}"
+    r"{\bar\alpha_t \operatorname{Var}[x_0^i] + 1 - \bar\alpha_t}",
+    correct=r"1 - (1 - \bar\alpha_t)\,\tfrac1d\,\mathbb{E}\Vert\nabla \log q(x_t)\Vert^2,"
+    r" \text{ which is smaller unless } q(x_t) \text{ is normal}",
+    replaces="mixture.GaussianMixture.eps_loss",
+    rejected_by="mixture.eps_loss",
+    coincides="one component; nearly for late t",
+)
+def eps_loss_of_matched_moments(self, schedule):
+    return GaussianMixture([1.0], [self.mean], [self.var]).eps_loss(schedule)

@@ -2,7 +2,7 @@ r"""Wrong versions of the reverse process: variances for standard deviations, st
 
 import numpy as np
 
-from refdiff import bayes, reverse
+from refdiff import bayes, forward, reverse
 from refdiff.gaussian import Gaussian
 from refdiff.parameterize import score_from_eps, x_0_from_eps
 from refdiff.verify.identity import erratum
@@ -196,3 +196,207 @@ def sample_without_step_T(schedule, denoiser, n, d, rng, variance="posterior"):
 )
 def prior_by_rand(n, d):
     return Gaussian(np.full((n, d), 1 / 2), 1 / 12)
+
+
+@erratum(
+    "variance-array-counted-from-zero",
+    source="a common slip",
+    says=r"\sigma_t^2 \text{ is entry } t - 1",
+    correct=r"\sigma_t^2 \text{ is entry } t, \text{ and entry } 0 \text{ is not used}",
+    replaces="reverse.var",
+    rejected_by="reverse.var",
+    coincides="both names; an array whose entries are all alike",
+)
+def var_of_zero_based_array(schedule, t, variance="posterior"):
+    right = reverse.var(schedule, t, variance)
+    return right if isinstance(variance, str) else np.asarray(variance)[schedule.index(t) - 1]
+
+
+@erratum(
+    "decoder-var-counted-from-zero",
+    source="a common slip",
+    says=r"\sigma_1^2 = \mathtt{betas[1]} = \beta_2",
+    correct=r"\sigma_1^2 = \mathtt{betas[0]} = \beta_1",
+    replaces="reverse.decoder_var",
+    rejected_by="reverse.decoder_var",
+    coincides="betas that are all alike",
+)
+def decoder_var_of_the_next_step(schedule, convention="beta_1"):
+    return float(schedule.beta[2]) if convention == "beta_1" else reverse.decoder_var(schedule, convention)
+
+
+@erratum(
+    "interpolated-without-logarithms",
+    source="huggingface/diffusers#2090",
+    says=r"\sigma_t^2 = v_t\,\beta_t + (1 - v_t)\,\tilde\beta_t",
+    correct=r"\log\sigma_t^2 = v_t \log\beta_t + (1 - v_t) \log\tilde\beta_t",
+    replaces="reverse.interpolated_var",
+    rejected_by="reverse.interpolated_var",
+    coincides="v = 0, but for t = 1, and v = 1; nearly for late steps of long schedules",
+)
+def interpolated_without_logarithms(schedule, v):
+    return v * schedule.beta + (1 - v) * schedule.beta_tilde
+
+
+@erratum(
+    "interpolation-output-not-mapped",
+    source="a common slip; that the output is in [-1, 1] is what openai/improved-diffusion#7 asks about",
+    says=r"v_t = \text{output} \in [-1, 1]",
+    correct=r"v_t = (\text{output} + 1) / 2",
+    replaces="reverse.interpolated_var",
+    rejected_by="reverse.interpolated_var",
+    coincides="v = 1",
+)
+def interpolated_by_the_output(schedule, v):
+    output, sigma_2 = 2 * np.broadcast_to(v, schedule.beta.shape) - 1, np.zeros(schedule.T + 1)
+    sigma_2[1:] = schedule.beta[1:] ** output[1:] * schedule.beta_tilde[1:] ** (1 - output[1:])
+    return sigma_2
+
+
+@erratum(
+    "interpolation-turned-around",
+    source="a common slip",
+    says=r"\log\sigma_t^2 = (1 - v_t) \log\beta_t + v_t \log\tilde\beta_t",
+    correct=r"\log\sigma_t^2 = v_t \log\beta_t + (1 - v_t) \log\tilde\beta_t",
+    replaces="reverse.interpolated_var",
+    rejected_by="reverse.interpolated_var",
+    coincides="v = 1/2",
+)
+def interpolated_from_the_other_end(schedule, v):
+    return reverse.interpolated_var(schedule, 1 - np.asarray(v))
+
+
+@erratum(
+    "estimated-eps-loss-summed",
+    source="a common slip",
+    says=r"\ell_t = \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2",
+    correct=r"\ell_t = \tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2",
+    replaces="reverse.eps_loss",
+    rejected_by="reverse.eps_loss",
+    coincides="d = 1",
+)
+def estimated_eps_loss_summed(schedule, denoiser, x_0, rng):
+    return np.shape(x_0)[-1] * reverse.eps_loss(schedule, denoiser, x_0, rng)
+
+
+@erratum(
+    "estimated-eps-loss-by-what-is-said",
+    source="a reading of Bao et al. (2022), theorem 1, for a denoiser that is not the ideal one",
+    says=r"\ell_t = 1 - \tfrac1d\,\mathbb{E}\Vert\hat\epsilon(x_t, t)\Vert^2",
+    correct=r"\ell_t = \tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2",
+    replaces="reverse.eps_loss",
+    rejected_by="reverse.eps_loss",
+    coincides="in the mean for the ideal denoiser; its estimate from samples may fall below 0",
+)
+def estimated_eps_loss_by_what_is_said(schedule, denoiser, x_0, rng):
+    losses = np.zeros(schedule.T + 1)
+    for t in range(1, schedule.T + 1):
+        x_t = forward.marginal(schedule, x_0, t).sample(rng)
+        losses[t] = 1 - np.mean(denoiser(x_t, t) ** 2)
+    return losses
+
+
+@erratum(
+    "estimated-eps-loss-of-the-mean-error",
+    source="a common slip",
+    says=r"\ell_t = \tfrac1d\,\Vert\mathbb{E}[\epsilon - \hat\epsilon(x_t, t)]\Vert^2",
+    correct=r"\ell_t = \tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2",
+    replaces="reverse.eps_loss",
+    rejected_by="reverse.eps_loss",
+    coincides="a denoiser that is off by the same everywhere; for the ideal one it is 0",
+)
+def estimated_eps_loss_of_the_mean_error(schedule, denoiser, x_0, rng):
+    losses = np.zeros(schedule.T + 1)
+    for t in range(1, schedule.T + 1):
+        eps = rng.standard_normal(np.shape(x_0))
+        error = eps - denoiser(forward.diffuse(schedule, x_0, eps, t), t)
+        losses[t] = np.mean(error.mean(axis=0) ** 2)
+    return losses
+
+
+@erratum(
+    "optimal-var-without-posterior",
+    source="a common slip",
+    says=r"\sigma_t^{*2} = \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}"
+    r"\,\ell_t",
+    correct=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}"
+    r"\,\ell_t",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="t = 1, where beta_tilde_1 = 0",
+)
+def optimal_var_of_the_mean_alone(schedule, eps_loss):
+    return reverse.optimal_var(schedule, eps_loss) - schedule.beta_tilde
+
+
+@erratum(
+    "optimal-var-is-a-standard-deviation",
+    source="a common slip",
+    says=r"\sigma_t^{*2} = \sqrt{\tfrac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_{t-1} \mid x_t]}",
+    correct=r"\sigma_t^{*2} = \tfrac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_{t-1} \mid x_t]",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="a variance of 1",
+)
+def optimal_std(schedule, eps_loss):
+    return np.sqrt(reverse.optimal_var(schedule, eps_loss))
+
+
+@erratum(
+    "optimal-var-of-x-0",
+    source="a common slip",
+    says=r"\sigma_t^{*2} = \tilde\beta_t + \tfrac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_0 \mid x_t]",
+    correct=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\bar\alpha_{t-1}\,\beta_t^2}{(1 - \bar\alpha_t)^2}"
+    r"\,\tfrac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_0 \mid x_t]",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="t = 1, where x_{t-1} is x_0",
+)
+def optimal_var_of_x_0(schedule, eps_loss):
+    t = slice(1, None)
+    left = np.asarray(eps_loss)[t] * schedule.one_minus_alpha_bar[t] / schedule.alpha_bar[t]
+    return np.concatenate([[0.0], schedule.beta_tilde[t] + left])
+
+
+@erratum(
+    "optimal-var-of-what-is-said",
+    source="a common slip",
+    says=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}"
+    r"\,\tfrac1d\,\mathbb{E}\Vert\epsilon^*(x_t, t)\Vert^2",
+    correct=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}"
+    r"\,\tfrac1d\,\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="where the ideal denoiser knows half of the noise",
+)
+def optimal_var_of_what_is_known(schedule, eps_loss):
+    return reverse.optimal_var(schedule, np.append(0.0, np.maximum(1 - np.asarray(eps_loss)[1:], 0.0)))
+
+
+@erratum(
+    "beta-is-optimal",
+    source="a reading of Ho, Jain & Abbeel (2020), section 3.2; which one is best for which data is asked in"
+    " aqlaboratory/genie#5",
+    says=r"\sigma_t^{*2} = \beta_t",
+    correct=r"\sigma_t^{*2} = \tfrac1d\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_{t-1} \mid x_t],"
+    r" \text{ which is } \beta_t \text{ for data } \mathcal{N}(0, I)",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="data N(0, I); nearly for late steps of long schedules",
+)
+def beta_as_optimal_var(schedule, eps_loss):
+    return schedule.beta
+
+
+@erratum(
+    "posterior-var-is-optimal",
+    source="S1, lines 583-589; S4, line 140",
+    says=r"x_{t-1} \sim q(x_{t-1} \mid x_t, \hat x_0), \text{ hence } \sigma_t^{*2} = \tilde\beta_t",
+    correct=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}"
+    r"\,\tfrac1d\,\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2",
+    replaces="reverse.optimal_var",
+    rejected_by=("reverse.optimal_var", "reverse.optimal_var_is_optimal"),
+    coincides="data at one point; nearly for late steps of long schedules",
+)
+def posterior_var_as_optimal_var(schedule, eps_loss):
+    return schedule.beta_tilde

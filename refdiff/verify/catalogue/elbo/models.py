@@ -4,10 +4,19 @@ Nothing here calls a chapter. A model is what its definition makes of a linear d
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from refdiff.verify.oracles import gauss_hermite, log_normal, marginal, mean_log_ratio, path_weights
+from refdiff.verify.oracles import (
+    condition,
+    dense_joint,
+    gauss_hermite,
+    log_normal,
+    marginal,
+    mean_log_ratio,
+    path_weights,
+)
 
 NODES = 4  # Gauss-Hermite nodes: exact to degree 7, where 2 is needed
 VARIANCES = ("beta", "posterior")
@@ -29,7 +38,9 @@ def model_mean(case, t, x_t, eps_hat):
 
 
 def model_var(case, t, variance):
-    """Return the variance of p(x_{t-1} | x_t), or of p(x_0 | x_1), by the name of its choice."""
+    """Return the variance of p(x_{t-1} | x_t), or of p(x_0 | x_1), by the name of its choice or from an array."""
+    if not isinstance(variance, str):
+        return variance[t]
     if variance in ("beta", "beta_1"):
         return case.beta[t - 1]
     return posterior(case, 2 if variance == "beta_tilde_2" else t, 0.0, 0.0)[1]
@@ -240,3 +251,147 @@ def law_of_log_ratio(case, denoiser, variance, decoder):
         a, b = affine_step(case, denoiser, t)
         law.add(-1, {t - 1: 1.0, t: -a}, -b, model_var(case, t, variance if t > 1 else decoder))
     return law.add(-1, {case.T: 1.0}, 0.0, 1.0)
+
+
+def choices(case):
+    """Return the variances of the reverse steps and of the decoder: both names of each, and one of its own per step."""
+    own = np.array([0.0, *case.beta]) * np.linspace(0.6, 1.6, case.T + 1)
+    decoders = DECODERS if case.T > 1 else ("beta_1", "beta_1")  # with one step there is no beta_tilde_2
+    return (*zip(VARIANCES, decoders), (own, "beta_1"))
+
+
+def named(variance):
+    """Return what a comparison is called after its variance."""
+    return variance if isinstance(variance, str) else "own"
+
+
+def timed(case):
+    """Return an affine denoiser that is another at each step: it tells which t it was given."""
+
+    def denoiser(x_t, t):
+        return case.denoiser(x_t, t) + 0.3 * np.asarray(t)[..., None]
+
+    return denoiser
+
+
+def bent(case):
+    """Return a denoiser that is not affine: the model's points are then no longer jointly Gaussian."""
+    return lambda x_t, t: timed(case)(x_t, t) + 0.5 * np.sin(x_t)
+
+
+def on_triple(f, case, t, nodes=NODES):
+    """Return the mean of f(x_{t-1}, x_t, x_{t+1}) over the forward chain, for an f that is a sum over coordinates.
+
+    As in :func:`expected`, all coordinates share their noise.
+    """
+    z, w = np.polynomial.hermite_e.hermegauss(nodes)
+    first, second, third = (a.reshape(-1, 1) for a in np.meshgrid(z, z, z))
+    weights = np.prod(np.meshgrid(w, w, w), axis=0).ravel()
+    signal, var = marginal(case.beta, t - 1)
+    x_prev = signal * np.array(case.x_0) + math.sqrt(var) * first
+    x_t = math.sqrt(1 - case.beta[t - 1]) * x_prev + math.sqrt(case.beta[t - 1]) * second
+    x_next = math.sqrt(1 - case.beta[t]) * x_t + math.sqrt(case.beta[t]) * third
+    return weights @ f(x_prev, x_t, x_next) / weights.sum()
+
+
+def bridge(case, t, x_prev, x_next):
+    """Return mean and variance of x_t given both of its neighbours, from the dense joint of all steps.
+
+    x_0 is given a variance: by the Markov property it does not matter, and x_{t-1} may then be x_0 itself.
+    """
+    known = {t - 1: np.ravel(x_prev), t + 1: np.ravel(x_next)}
+    mean, cov = dense_joint(case.beta, np.zeros(np.size(x_prev)), 1.0)
+    between, var = condition(mean, cov, t, known)
+    return between.reshape(np.shape(x_prev)), var
+
+
+def log_forward(case, t, x_prev, x_t):
+    """Return log q(x_t | x_{t-1})."""
+    return log_normal(x_t, math.sqrt(1 - case.beta[t - 1]) * x_prev, case.beta[t - 1])
+
+
+def log_reverse(case, denoiser, t, variance, x_prev, x_t):
+    """Return log p(x_{t-1} | x_t)."""
+    return log_normal(x_prev, model_mean(case, t, x_t, denoiser(x_t, t)), model_var(case, t, variance))
+
+
+def consistency_ratio(case, denoiser, t, variance, x_prev, x_t, x_next):
+    """Return log q(x_t | x_{t-1}) / p(x_t | x_{t+1})."""
+    return log_forward(case, t, x_prev, x_t) - log_reverse(case, denoiser, t + 1, variance, x_t, x_next)
+
+
+def integrated_ratio(case, denoiser, t, variance, x_prev, x_next):
+    """Return the mean of that log-ratio over x_t given its neighbours, by quadrature."""
+    between, var = bridge(case, t, x_prev, x_next)
+    return gauss_hermite(
+        lambda x_t: consistency_ratio(case, denoiser, t, variance, x_prev, x_t, x_next), between, var, NODES
+    )
+
+
+def law_of_consistency_term(case, denoiser, t, variance):
+    """Return the Law of log q(x_t | x_{t-1}) / p(x_t | x_{t+1}), for an affine denoiser."""
+    law = Law(case).add(1, {t: 1.0, t - 1: -math.sqrt(1 - case.beta[t - 1])}, 0.0, case.beta[t - 1])
+    a, b = affine_step(case, denoiser, t + 1)
+    return law.add(-1, {t: 1.0, t + 1: -a}, -b, model_var(case, t + 1, variance))
+
+
+def law_of_integrated_term(case, denoiser, t, variance):
+    """Return the Law of the mean of that log-ratio over x_t given its neighbours, for an affine denoiser."""
+    (prev, var), (following, _) = bridge(case, t, 1.0, 0.0), bridge(case, t, 0.0, 1.0)
+    beta, sigma_2 = case.beta[t - 1], model_var(case, t + 1, variance)
+    a, b = affine_step(case, denoiser, t + 1)
+    law = Law(case).add(1, {t - 1: prev - math.sqrt(1 - beta), t + 1: following}, 0.0, beta)
+    law.add(-1, {t - 1: prev, t + 1: following - a}, -b, sigma_2)
+    law.constant = law.constant + var / 2 * (1 / sigma_2 - 1 / beta)  # what x_t varies by around its mean
+    return law
+
+
+def law_of_reconstruction(case, denoiser, decoder):
+    """Return the Law of -log p(x_0 | x_1), for an affine denoiser."""
+    a, b = affine_step(case, denoiser, 1)
+    return Law(case).add(-1, {0: 1.0, 1: -a}, -b, model_var(case, 1, decoder))
+
+
+def together(laws):
+    """Return the g and h of a sum of independent forms."""
+    linear, square = zip(*(law.axes for law in laws))
+    return np.concatenate(linear), np.concatenate(square)
+
+
+MILE = 1e10  # so far off that beside it the noise of a chain is 1e-8
+
+
+def price_of_a_mile(case, t, var):
+    """Return what being off by 1 in eps_hat adds to -log p(x_{t-1} | x_t), for an error that is large beside chance."""
+    shift = model_mean(case, t, 0.0, 1.0) - model_mean(case, t, 0.0, 0.0)
+    return case.d * shift**2 / (2 * var)
+
+
+FAR = 1e9  # an x_0 that far out, beside which the noise of a chain is 1e-7 even where 1 % of x_0 is left
+
+
+def shown_far_out(notes, case, x_0, evidence):
+    """Compare the x_t that a denoiser was shown, for an x_0 times FAR, with their means: what is left is no chance."""
+    for t, x_t in notes.items():
+        evidence.close(f"x_{t} from x_0 far out", x_t / FAR, marginal(case.beta, t)[0] * x_0, 1e-4)
+
+
+def one_step(case):
+    """Return the case with its first step alone."""
+    return replace(case, beta=case.beta[:1])
+
+
+def still(case):
+    """Return the case with all betas but the first so small that a chain stands still after its first step."""
+    return replace(case, beta=(case.beta[0], *[1e-12] * (case.T - 1)))
+
+
+def taking_notes(denoiser):
+    """Return the denoiser, and a dict in which it notes the x_t that it was asked about at each t."""
+    notes = {}
+
+    def noting(x_t, t):
+        notes[int(np.max(t))] = np.array(x_t)
+        return denoiser(x_t, t)
+
+    return noting, notes

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from refdiff import elbo, forward, reverse
-from refdiff.bayes import posterior
+from refdiff.bayes import posterior, smoothing
 from refdiff.gaussian import Gaussian, cross_entropy, kl
 from refdiff.verify.identity import erratum
 
@@ -167,7 +167,8 @@ def closed_ends(x, mean, std, bins=256):
     correct=r"\Phi(z) = \tfrac12\left[1 + \operatorname{erf}(z / \sqrt 2)\right]",
     replaces="elbo.discretized_log_likelihood",
     rejected_by="elbo.discretized_log_likelihood",
-    coincides="to 1.8e-4 in probability; single values in the tails are off by up to 2 bits",
+    coincides="to 1.8e-4 in Phi and 3.6e-4 in the probability of a bin; single values in the tails are off by up"
+    " to 7.5 bits, and without limit below its floor of 1e-12",
     by_chance=False,
 )
 def tanh_cdf(x, mean, std, bins=256):
@@ -178,3 +179,137 @@ def tanh_cdf(x, mean, std, bins=256):
     above = np.where(x > 1 - half, 1.0, cdf((x + half - mean) / std))
     below = np.where(x < -1 + half, 0.0, cdf((x - half - mean) / std))
     return np.sum(np.log(np.maximum(above - below, 1e-12)), axis=-1)
+
+
+@erratum(
+    "consistency-term-as-kl",
+    source="S0, line 79; with q(x_{t-1}, x_{t+1} | x_0) outside, as taken here, Luo (2022), eq. 45",
+    says=r"C_t = \mathbb{E}_{q(x_{t-1}, x_{t+1} \mid x_0)}"
+    r" \mathrm{KL}\left(q(x_t \mid x_{t-1}) \,\Vert\, p(x_t \mid x_{t+1})\right)",
+    correct=r"C_t = \mathbb{E}_{q(x_{t-1}, x_t, x_{t+1} \mid x_0)} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})},"
+    r" \text{ where } x_t \text{ is drawn from } q(x_t \mid x_{t-1}, x_{t+1})",
+    replaces="elbo.consistency_term_integrated",
+    rejected_by="elbo.consistency_term_integrated",
+    coincides="for a model whose mean does not depend on x_{t+1}",
+)
+def integrated_term_as_one_divergence(schedule, denoiser, x_prev, x_next, t, variance="beta"):
+    q = forward.transition(schedule, x_prev, t)
+    return kl(q, reverse.transition(schedule, denoiser, x_next, t + 1, variance))
+
+
+@erratum(
+    "consistency-divergence-left-out",
+    source="a common slip",
+    says=r"C_t = \mathbb{E}\,\mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)",
+    correct=r"C_t = \mathbb{E}\left[\mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)"
+    r" - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)\right]",
+    replaces="elbo.consistency_term_integrated",
+    rejected_by="elbo.consistency_term_integrated",
+    coincides="in gradients: what is left out has no parameter in it",
+)
+def integrated_term_without_second_divergence(schedule, denoiser, x_prev, x_next, t, variance="beta"):
+    between = smoothing(schedule, x_prev, x_next, t)
+    return kl(between, reverse.transition(schedule, denoiser, x_next, t + 1, variance))
+
+
+@erratum(
+    "consistency-term-sign",
+    source="a common slip, where the bound on log p is turned into a loss; its right form stands in S0, line 76",
+    says=r"C_t = \mathbb{E}\log\frac{p(x_t \mid x_{t+1})}{q(x_t \mid x_{t-1})}",
+    correct=r"C_t = \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}, \text{ a loss like the others}",
+    replaces="elbo.consistency_term",
+    rejected_by="elbo.consistency_term",
+)
+def consistency_term_with_other_sign(*args, **kwargs):
+    return -elbo.consistency_term(*args, **kwargs)
+
+
+@erratum(
+    "next-step-with-variance-of-this",
+    source="a common slip",
+    says=r"p(x_t \mid x_{t+1}) = \mathcal{N}(x_t; \mu(x_{t+1}, t + 1), \sigma_t^2)",
+    correct=r"p(x_t \mid x_{t+1}) = \mathcal{N}(x_t; \mu(x_{t+1}, t + 1), \sigma_{t+1}^2)",
+    replaces="elbo.consistency_term",
+    rejected_by="elbo.consistency_term",
+    coincides="nearly where sigma_t^2 changes little from step to step, as on linear-1000; with one beta for all steps",
+)
+def consistency_term_with_variance_of_this_step(schedule, denoiser, x_prev, x_t, x_next, t, variance="beta"):
+    p = reverse.transition(schedule, denoiser, x_next, t + 1, variance)
+    sigma_2 = reverse.var(schedule, t, variance)
+    sigma_2 = np.where(sigma_2 > 0, sigma_2, reverse.var(schedule, t + 1, variance))  # beta_tilde_1 is none
+    p = Gaussian(p.mean, np.expand_dims(sigma_2, -1) if np.ndim(t) else sigma_2)
+    return forward.transition(schedule, x_prev, t).log_density(x_t) - p.log_density(x_t)
+
+
+@erratum(
+    "next-step-asked-at-this",
+    source="a common slip",
+    says=r"\mu(x_{t+1}, t + 1) = \frac{1}{\sqrt{\alpha_{t+1}}}\left(x_{t+1}"
+    r" - \frac{\beta_{t+1}}{\sqrt{1 - \bar\alpha_{t+1}}}\,\hat\epsilon(x_{t+1}, t)\right)",
+    correct=r"\mu(x_{t+1}, t + 1) = \frac{1}{\sqrt{\alpha_{t+1}}}\left(x_{t+1}"
+    r" - \frac{\beta_{t+1}}{\sqrt{1 - \bar\alpha_{t+1}}}\,\hat\epsilon(x_{t+1}, t + 1)\right)",
+    replaces="elbo.consistency_term",
+    rejected_by="elbo.consistency_term",
+    coincides="for a denoiser that does not look at t",
+)
+def consistency_term_asked_at_this_step(schedule, denoiser, x_prev, x_t, x_next, t, variance="beta"):
+    return elbo.consistency_term(
+        schedule, lambda x, following: denoiser(x, following - 1), x_prev, x_t, x_next, t, variance
+    )
+
+
+@erratum(
+    "prior-of-consistency-taken-for-l-t",
+    source="a common slip: both forms call the term prior matching",
+    says=r"\mathrm{KL}(q(x_T \mid x_{T-1}) \Vert \mathcal{N}(0, I))"
+    r" = \tfrac12\left[\bar\alpha_T \Vert x_{T-1}\Vert^2 - d\,\bar\alpha_T - d\log(1 - \bar\alpha_T)\right]",
+    correct=r"\mathrm{KL}(q(x_T \mid x_{T-1}) \Vert \mathcal{N}(0, I))"
+    r" = \tfrac12\left[\alpha_T \Vert x_{T-1}\Vert^2 - d\,\alpha_T - d\log\beta_T\right]",
+    replaces="elbo.consistency_prior",
+    rejected_by="elbo.consistency_prior",
+    coincides="with T = 1",
+)
+def consistency_prior_as_l_t(schedule, x_prev):
+    return elbo.prior_term(schedule, x_prev)
+
+
+@erratum(
+    "consistency-term-has-no-closed-form",
+    source="S0, line 87",
+    says=r"C_t \text{ has no closed form; its counterpart } L_t \text{ is all that is known of it: } k_t = 0",
+    correct=r"C_t = L_t + \tfrac d2\log\frac{\tilde\beta_{t+1}}{\beta_t}, \text{ for every model}",
+    replaces="elbo.consistency_constant",
+    rejected_by="elbo.consistency_constant",
+    coincides="in gradients, and in the sum over t",
+)
+def no_consistency_constant(schedule, t):
+    return np.zeros(np.shape(t))
+
+
+@erratum(
+    "consistency-constant-of-one-step",
+    source="a common slip",
+    says=r"k_t = \tfrac12\log\frac{\tilde\beta_{t+1}}{\beta_{t+1}}",
+    correct=r"k_t = \tfrac12\log\frac{\tilde\beta_{t+1}}{\beta_t}",
+    replaces="elbo.consistency_constant",
+    rejected_by="elbo.consistency_constant",
+    coincides="with one beta for all steps",
+)
+def consistency_constant_of_one_step(schedule, t):
+    t, k = np.asarray(t), elbo.consistency_constant(schedule, t)
+    following = np.minimum(t + 1, schedule.T)
+    return k + np.where(t < schedule.T, 0.5 * np.log(schedule.beta[t] / schedule.beta[following]), 0.0)
+
+
+@erratum(
+    "prior-terms-of-both-forms-equal",
+    source="a common slip: the sum of the other constants is taken for 0",
+    says=r"\mathbb{E}\,\mathrm{KL}(q(x_T \mid x_{T-1}) \Vert p(x_T)) = L_T",
+    correct=r"\mathbb{E}\,\mathrm{KL}(q(x_T \mid x_{T-1}) \Vert p(x_T)) = L_T"
+    r" + \tfrac d2 \log\frac{1 - \bar\alpha_T}{\beta_T}",
+    replaces="elbo.consistency_constant",
+    rejected_by="elbo.consistency_constant",
+    coincides="with T = 1",
+)
+def consistency_constant_without_the_last(schedule, t):
+    return np.where(np.equal(t, schedule.T), 0.0, elbo.consistency_constant(schedule, t))

@@ -1,1 +1,0 @@
-r"""Identities of the exact likelihood, beside which the bound is measured."""

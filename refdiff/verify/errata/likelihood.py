@@ -1,1 +1,0 @@
-r"""Wrong versions of likelihoods and of their estimates, as found in print and in code."""
