@@ -48,6 +48,16 @@ def test_one_step_leaves_only_the_two_ends_of_the_bound():
     assert reverse.sample(schedule, DATA.denoiser(schedule), 5, 2, rng()).shape == (5, 2)
 
 
+def test_the_prior_term_leaves_gradients_as_they_are():
+    schedule, x_0 = Schedule.vp(6), DATA.sample(7, rng())
+    slopes = (lambda x_t, t: 0.5 * x_t, lambda x_t, t: 0.6 * x_t)
+    one, other = (elbo.denoising_form(schedule, slope, x_0, rng()) for slope in slopes)
+    np.testing.assert_array_equal(one.prior, other.prior)
+    reduced = [bound.reconstruction + bound.between for bound in (one, other)]
+    np.testing.assert_allclose(one.total - other.total, reduced[0] - reduced[1], rtol=1e-12)
+    assert (one.prior > 0).all()
+
+
 def test_the_bound_is_a_record_of_its_parts():
     schedule = Schedule.vp(6)
     bound = elbo.denoising_form(schedule, DATA.denoiser(schedule), DATA.sample(7, rng()), rng())

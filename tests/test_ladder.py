@@ -89,6 +89,27 @@ def test_each_divergence_varies_less_than_its_log_ratio(case, denoiser):
     assert (analytic < raw).all()
 
 
+@EVERY_MODEL
+def test_gradients_of_divergences_vary_less_by_what_the_step_itself_leaves_open(case, denoiser):
+    def gradients(form):
+        """Return the gradient of each term in the slope of the denoiser: a difference, for terms quadratic in it."""
+
+        def on_chain(schedule, denoiser, chain):
+            ends = (form(schedule, lambda x_t, t, h=h: denoiser(x_t, t) + h * x_t, chain) for h in (0.5, -0.5))
+            high, low = (bound.terms[2:] for bound in ends)
+            return high - low
+
+        return variance_on_chain(on_chain, case, denoiser, part=lambda terms: terms)
+
+    raw, analytic = gradients(elbo.denoising_on_chain), gradients(elbo.denoising_kl_on_chain)
+    t, schedule = np.arange(2, case.T + 1), case.schedule
+    c_eps = schedule.beta[t] / np.sqrt(schedule.alpha[t] * schedule.one_minus_alpha_bar[t])
+    x_t_square = schedule.alpha_bar[t] * np.sum(np.square(case.x_0)) + case.d * schedule.one_minus_alpha_bar[t]
+    left_open = (c_eps / schedule.beta[t]) ** 2 * schedule.beta_tilde[t] * x_t_square
+    np.testing.assert_allclose(raw - analytic, left_open, rtol=1e-9)
+    assert (raw > 1.05 * analytic).all()
+
+
 def test_divergences_on_one_chain_vary_where_the_raw_form_does_not_vary_at_all():
     denoiser = exact_reverse(FOUR_STEPS)
     assert variance_on_chain(elbo.undecomposed_on_chain, FOUR_STEPS, denoiser) == pytest.approx(0.0, abs=1e-12)
@@ -335,6 +356,15 @@ def test_a_ladder_needs_two_groups():
     assert len(elbo.ladder(schedule, denoiser, MIXTURE.sample(128, rng()), rng())) == 9
     with pytest.raises(ValueError, match="group"):
         elbo.ladder(schedule, denoiser, MIXTURE.sample(8, rng()), rng(), group=1)
+
+
+def test_strata_that_leave_points_over_are_not_biased():
+    """Points 2, 2, 2, -30, -30 in groups of two: which one is left over must be left to chance."""
+    schedule, x_0 = Schedule.vp(2), np.array([[2.0], [2.0], [2.0], [-30.0], [-30.0]])
+    stream, denoiser = rng(), MIXTURE.denoiser(schedule)
+    means = np.array([elbo.ladder(schedule, denoiser, x_0, stream, group=2)[STRATIFIED].mean for _ in range(400)])
+    truth = np.mean([elbo.denoising_form(schedule, denoiser, x_0, stream).total.mean() for _ in range(400)])
+    assert abs(means.mean() - truth) < 5 * means.std() / np.sqrt(len(means))
 
 
 def test_a_ladder_needs_points_and_a_generator():

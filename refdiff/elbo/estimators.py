@@ -320,7 +320,9 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
       gains nothing, at twice the calls.
     - One t at random has at least T times the variance of a new x_t for each t, for one T-th of the calls: at equal
       cost it never wins. Strata whose number T divides bring it down to just T times. To choose t by its loss wins
-      more, mostly enough to be better at equal cost than all t together. It is one t that training sees.
+      more, mostly enough to be better at equal cost than all t together.
+    - It is one t that training sees, and there closed forms pay, in the term and in its gradient: a log-ratio has the
+      noise of x_{t-1} on top.
 
     Parameters
     ----------
@@ -343,7 +345,7 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
     -------
     tuple of Rung
         Nine. The probabilities of loss-aware sampling come from a pilot run on the same points, whose calls are not
-        counted; the strata leave out the last points that fill no group.
+        counted; the strata leave out n mod group points, chosen at random.
 
     Raises
     ------
@@ -373,7 +375,7 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
         return random_step(schedule, counted, x_0, rng, probability=loss_aware_probability(pilot), **given)
 
     def stratified(schedule, denoiser, x_0, rng, **given):
-        groups = x_0[: n - n % group].reshape(-1, group, x_0.shape[-1])
+        groups = rng.permutation(x_0)[: n - n % group].reshape(-1, group, x_0.shape[-1])
         return np.array([stratified_step(schedule, denoiser, one, rng, **given).mean() for one in groups])
 
     estimators = {
