@@ -245,10 +245,15 @@ def linear_bound(schedule, slope, intercept, x_0, variance="beta", decoder_var="
     terms = np.zeros((schedule.T + 1, len(x_0)))
     terms[2:] = d * elbo.kl_constant(schedule, t, variance)[:, None] + square / (2 * model.var[t, None])
 
-    error = (1 - model.a[1] * signal_rate[1]) * x_0 - model.b[1]
-    square = np.sum(error**2, axis=-1) + d * model.a[1] ** 2 * one_minus_alpha_bar[1]
-    reconstruction = 0.5 * d * (LOG_2_PI + np.log(model.var[1])) + square / (2 * model.var[1])
-    return Bound(reconstruction, terms, elbo.prior_term(schedule, x_0), d)
+    return Bound(_linear_reconstruction(schedule, model, x_0), terms, elbo.prior_term(schedule, x_0), d)
+
+
+def _linear_reconstruction(schedule, model, x_0):
+    """Return -E log p(x_0 | x_1), shape (n,)."""
+    d, sigma_2 = x_0.shape[-1], model.var[1]
+    error = (1 - model.a[1] * schedule.signal_rate[1]) * x_0 - model.b[1]
+    square = np.sum(error**2, axis=-1) + d * model.a[1] ** 2 * schedule.one_minus_alpha_bar[1]
+    return 0.5 * d * (LOG_2_PI + np.log(sigma_2)) + square / (2 * sigma_2)
 
 
 def linear_consistency_bound(schedule, slope, intercept, x_0, variance="beta", decoder_var="beta_1"):
@@ -298,10 +303,7 @@ def linear_consistency_bound(schedule, slope, intercept, x_0, variance="beta", d
     terms[1:T] = 0.5 * d * (np.log(sigma_2 / schedule.beta[t]) - 1)[:, None] + square / (2 * sigma_2[:, None])
 
     prior = 0.5 * (np.sum(mean[T] ** 2, axis=-1) + d * var[T] - d * (1 + np.log(schedule.beta[T])))
-    error = (1 - model.a[1] * schedule.signal_rate[1]) * x_0 - model.b[1]
-    square = np.sum(error**2, axis=-1) + d * model.a[1] ** 2 * var[1]
-    reconstruction = 0.5 * d * (LOG_2_PI + np.log(model.var[1])) + square / (2 * model.var[1])
-    return Bound(reconstruction, terms, prior, d)
+    return Bound(_linear_reconstruction(schedule, model, x_0), terms, prior, d)
 
 
 class _Exponent:
