@@ -87,7 +87,7 @@ class Statistic:
 
     def worst(self):
         """Return the entry (claimed, measured) furthest outside, or least far inside, what the claim accepts."""
-        width = self.accepts[1] - self.accepts[0]
+        width = np.maximum(self.accepts[1] - self.accepts[0], np.finfo(float).tiny)
         return _worst(self.claimed, self.measured, np.abs(self.measured - self.claimed) / width)
 
 
@@ -233,12 +233,15 @@ class Trial:
         samples = np.asarray(samples, dtype=float).ravel()
         n, mean, var = samples.size, float(np.asarray(mean)), max(float(np.asarray(var)), 0.0)
         measured = samples.mean()
-        error = abs(measured - mean)
-        p_value = 2 * math.exp(-n * error**2 / (2 * (var + span * error / 3))) if error else 1.0
+        rounding = 1e-12 * max(abs(mean), span)  # all that is left where nothing is random
+        error = max(abs(measured - mean) - rounding, 0.0)
+        spread = var + span * error / 3
+        p_value = 2 * math.exp(-n * error**2 / (2 * spread)) if spread else float(error == 0)
         reach, usual = (
             (span * log / 3 + math.sqrt((span * log / 3) ** 2 + 2 * n * log * var)) / n
             for log in (math.log(2 / self.alpha), math.log(1 / MISS))
         )
+        reach, usual = reach + rounding, usual + rounding
         bounds = (mean - reach, mean + reach), (mean - usual, mean + usual)
         self._record(what, mean, measured, min(1.0, p_value), *bounds, max(abs(mean), math.sqrt(var)), samples)
 

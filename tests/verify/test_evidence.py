@@ -156,3 +156,12 @@ def test_streams_depend_on_their_names_and_on_nothing_else():
     assert stream("a", 1).random() == stream("a", 1).random()
     assert stream("a", 1).random() != stream("a", 2).random()
     assert stream("a", 1).random() != stream("b", 1).random()
+
+
+@pytest.mark.parametrize(("measured", "holds"), [(0.1 + 0.2, True), (0.3001, False)])
+def test_where_nothing_is_random_only_rounding_is_forgiven(measured, holds):
+    trial = Trial(np.random.default_rng(0), 10, 1e-9)
+    trial.bounded("a number", np.full(10, measured), 0.3, 0.0, span=0.0)
+    (found,) = trial.found
+    assert found.holds == holds
+    assert found.worst() == (0.3, pytest.approx(measured))

@@ -738,7 +738,7 @@ class LadderVariances:
         gap = x_0 @ x_0 / 2
         judge_var(trial, "rung 1", found[:, 0], n, gap**2 / 4, pair(gap**2 / 4, gap**4 / 16), gap**2 / 2)
 
-        groups = 50
+        groups = trial.n // 40  # so that more samples mean more power
         both, believing = np.array([x_0, 0.0 * x_0]), knows(case, x_0, 0.5)
         found = measure(believing, lambda: coins(groups * T), T)
         atoms = prior_of(case, both) + T * fixed_terms(case, believing, both)
