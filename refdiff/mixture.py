@@ -227,8 +227,8 @@ class GaussianMixture:
         ValueError
             If d > 2, where a grid is too large: use the mean over a sample.
         RuntimeError
-            If it does not settle on a grid that fits into memory: components too narrow for their distance, or
-            an f that is not smooth.
+            If it does not settle on 16 million points: components too narrow for their distance, or an f that is not
+            smooth.
 
         Notes
         -----
@@ -244,13 +244,13 @@ class GaussianMixture:
             raise ValueError(f"expectation needs d <= 2; got d = {d}. Use the mean of f over a sample.")
         low, high = (self.means - 10 * std).min(axis=0), (self.means + 10 * std).max(axis=0)
         # half the least std resolves the density itself; what f adds, such as the log of the density, asks for more
-        cells = np.ceil((high - low) / (std.min(axis=0) / 2)).astype(int)
+        cells = np.ceil((high - low) / (std.min(axis=0) / 2))
         before = None
         while cells.prod() <= GRID_LIMIT:
-            value = self._trapezoid(f, low, high, cells)
+            value = self._trapezoid(f, low, high, cells.astype(int))
             if before is not None and np.all(np.abs(value - before) <= tolerance * np.maximum(1, np.abs(value))):
                 return value
-            before, cells = value, cells + cells // 2
+            before, cells = value, np.ceil(1.5 * cells)
         raise RuntimeError(
             f"the quadrature did not settle to {tolerance} on {GRID_LIMIT:,} points: components too narrow for their"
             " distance, or f not smooth. Use the mean of f over a sample."

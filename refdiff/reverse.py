@@ -32,8 +32,8 @@ def var(schedule, t, variance="posterior"):
         \sigma_t^2 = \beta_t \;\text{("beta")} \qquad\text{or as you choose}
 
     All are variances: the step adds sqrt(sigma_t^2) z. beta_t is the best choice for data N(0, I), beta_tilde_t
-    for data at one point; with few steps they differ much, and neither is the best for other data: that is
-    :func:`optimal_var`. Between the two lies :func:`interpolated_var`.
+    for data at one point. They differ much in the first steps, however many there are, and with few steps everywhere;
+    neither is the best for other data: that is :func:`optimal_var`. Between the two lies :func:`interpolated_var`.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def interpolated_var(schedule, v):
 
     Notes
     -----
-    Source: Nichol & Dhariwal (2021), eq. 15; there beta_tilde_1 is replaced by beta_tilde_2, which for the variance
-    of the decoder is ``decoder_var="beta_tilde_2"``. Identity: ``reverse.interpolated_var``.
+    Source: Nichol & Dhariwal (2021), eq. 15; there beta_tilde_1 is replaced by beta_tilde_2, so that the decoder has
+    ``decoder_var=beta_1**v_1 * beta_tilde_2**(1 - v_1)``. Identity: ``reverse.interpolated_var``.
 
     Examples
     --------
@@ -141,8 +141,8 @@ def eps_loss(schedule, denoiser, x_0, rng):
     .. math:: \ell_t = \frac1d\,\mathbb{E}_{q(x_0),\,\epsilon} \Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2, \qquad
         x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon
 
-    It is L_simple, step by step, and what :func:`optimal_var` asks for. For mixture data and their ideal denoiser
-    it is exact: :meth:`refdiff.mixture.GaussianMixture.eps_loss`.
+    d times its mean over t is L_simple. It is what :func:`optimal_var` asks for. For mixture data and their ideal
+    denoiser it is exact: :meth:`refdiff.mixture.GaussianMixture.eps_loss`.
 
     Parameters
     ----------
@@ -224,8 +224,8 @@ def optimal_var(schedule, eps_loss):
         raise ValueError(f"eps_loss must be >= 0 and finite at t = 1..T; got {loss[1:].min()} to {loss[1:].max()}.")
     t = np.arange(1, schedule.T + 1)
     require_signal(schedule, t)
-    c_eps = schedule.beta[t] ** 2 / (schedule.alpha[t] * schedule.one_minus_alpha_bar[t])
-    return np.concatenate([[0.0], schedule.beta_tilde[t] + c_eps * loss[t]])
+    left_open = schedule.beta[t] ** 2 / (schedule.alpha[t] * schedule.one_minus_alpha_bar[t]) * loss[t]
+    return np.concatenate([[0.0], schedule.beta_tilde[t] + left_open])
 
 
 def decoder_var(schedule, convention="beta_1"):
@@ -240,21 +240,22 @@ def decoder_var(schedule, convention="beta_1"):
     compute either, and L_0 is a log-likelihood instead. Its variance does not follow from anything above. It has to be
     chosen, and the bound depends on it.
 
-    **What is published.** Ho et al. write sigma_t^2 for all t = 1..T, and mean beta_t or beta_tilde_t. With beta_t
-    nothing is missing: sigma_1^2 = beta_1. With beta_tilde_t their code, and that of Nichol & Dhariwal, puts
-    beta_tilde_2 in the place of beta_tilde_1, because the logarithm of 0 would be asked for ("clipped" there). The
-    latter's code does so also with the variance beta_t, which it calls fixed large: beta_2, ..., beta_T, but
-    beta_tilde_2 at t = 1, "for a better decoder log-likelihood". Other code clips at 1e-20, which is safe for
-    sampling, where the last step adds no noise, and makes L_0 about 1e20 times a squared error.
+    **What is published.** Ho et al. choose sigma_t^2, beta_t or beta_tilde_t, for 1 < t <= T (section 3.2); the
+    sigma_1^2 of their decoder, eq. 13, is not named there. Their code (diffusion_utils_2.py), and its port by Nichol &
+    Dhariwal, puts beta_tilde_2 there with either choice: with beta_tilde_t because the logarithm of 0 would be asked
+    for ("clipped"), with beta_t ("fixedlarge") to get a better decoder log-likelihood. Other code, their
+    diffusion_utils.py among it, clips at 1e-20: safe for sampling, where the last step adds no noise, but in L_0 a
+    squared error would count 5e19 times.
 
     **How much it matters.** beta_1 and beta_tilde_2 are of one size: beta_tilde_2 = beta_1 beta_2 / (1 - alpha_bar_2).
     For linear-1000 they are 1e-4 and 5.5e-5. The Gaussian decoder pays
-    log(2 pi sigma_1^2) / 2 + E|x_0 - mu|^2 / (2 sigma_1^2) per coordinate, and its mean error is
+    log(2 pi sigma_1^2) / 2 + E|x_0 - mu|^2 / (2 sigma_1^2) per coordinate, and its mean squared error is
     Var(x_0 | x_1) if the denoiser is ideal. Data that are smooth on the scale sqrt(beta_1) have Var(x_0 | x_1) near
-    beta_1: they pay 0.11 nats a coordinate more with beta_tilde_2. Data that lie on a much finer grid, such as pixel
-    values, are known nearly exactly once x_1 is known, and a smaller variance is better for them; then
-    the discretized decoder is the right one, since a density on a grid grows without bound. The best number is
-    ``optimal_var(schedule, ...)[1]``.
+    beta_1. On linear-1000 they pay 0.11 nats a coordinate more with beta_tilde_2, and (1 - log 2)/2 = 0.15 where
+    beta_2 = beta_1. So does a single value on a fine grid: 8-bit pixels are 2/255 = 0.78 sqrt(beta_1) apart, and one
+    alone has Var(x_0 | x_1) = 0.99 beta_1. A smaller variance is better where x_1 tells x_0 nearly exactly: on a grid
+    much coarser than sqrt(beta_1), or for pixels that their neighbours give away. On any grid the discretized decoder
+    is the right one, since a density there grows without bound. The best number is ``optimal_var(schedule, ...)[1]``.
 
     **In sampling** it plays no part: the last step returns the mean. See :func:`ancestral`.
 
@@ -410,7 +411,8 @@ def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):
 def sample(schedule, denoiser, n, d, rng, variance="posterior"):
     r"""Draw n points from the model by ancestral sampling.
 
-    .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{t-1} \sim p(x_{t-1} \mid x_t), \qquad t = T, \ldots, 1
+    .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{t-1} \sim p(x_{t-1} \mid x_t), \quad t = T, \ldots, 2,
+        \qquad x_0 = \mu(x_1, 1)
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ def test_chains_estimate_the_model_s_own_likelihood(tmp_path, capsys):
     lines = summary(out)
     own, bound = lines["-log p(x_0) of the model"], lines["bound: their sum"]
     assert own[0] < bound[0] + 5 * bound[1]
-    assert re.search(r"effective sample size [\d.]+ of 200", out)
+    assert re.search(r"from 200 chains, worth [\d.]+ equal ones", out)
 
 
 def test_the_ladder_is_printed_written_and_drawn(tmp_path, capsys):

@@ -298,6 +298,10 @@ def test_where_the_last_beta_is_1_what_does_not_need_eps_is_finite(end):
     T, x = schedule.T, np.array([[3.0, -2.0], [0.0, 1.0]])
     assert schedule.beta[T] == 1
     np.testing.assert_array_equal(elbo.prior_term(schedule, x), [0, 0])
+    if T > 1:
+        lost = elbo.weight_from_snr(schedule, T)
+        assert lost == pytest.approx(elbo.weight_x_0(schedule, T, "posterior"), rel=1e-12)
+        assert lost == pytest.approx(schedule.snr[T - 1] / 2, rel=1e-12)
     np.testing.assert_array_equal(elbo.consistency_prior(schedule, x), [0, 0])
     constants = elbo.consistency_constant(schedule, np.arange(1, T + 1))
     assert np.isfinite(constants).all()
@@ -346,7 +350,6 @@ NEEDS_EPS = {
     "consistency_term": lambda s, x: elbo.consistency_term(s, zero, x, x, x, s.T - 1),
     "consistency_term_integrated": lambda s, x: elbo.consistency_term_integrated(s, zero, x, x, s.T - 1),
     "weight": lambda s, x: elbo.weight(s, s.T),
-    "weight_from_snr": lambda s, x: elbo.weight_from_snr(s, s.T),
     "optimal_var": lambda s, x: reverse.optimal_var(s, np.full(s.T + 1, 0.5)),
     "reverse.sample": lambda s, x: reverse.sample(s, zero, 2, 1, np.random.default_rng(0)),
     "linear_marginal": lambda s, x: likelihood.linear_marginal(s, 0.5, 0.1, 1),
@@ -380,7 +383,7 @@ def test_the_errors_at_a_last_beta_of_1_say_what_to_do():
     schedule = ENDS_IN_NOISE["reciprocal"]
     for name, advice in {
         "denoising_form": "needs x_0 or v in place of eps",
-        "weight_from_snr": "Use weight_x_0",
+        "weight": "Use weight_x_0",
     }.items():
         with pytest.raises(ValueError, match=advice):
             NEEDS_EPS[name](schedule, np.ones((4, 1)))

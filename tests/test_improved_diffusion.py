@@ -259,6 +259,10 @@ def test_a_learnt_range_of_variances_is_the_published_one():
         x_0, x_t, eps_hat = case("as trained", t)
         ours = our_term(t, x_0, x_t, eps_hat, variance)
         np.testing.assert_allclose(ours, published_term(t, x_0, x_t, eps_hat, log_var), rtol=1e-9)
+    x_0, x_1, eps_hat = case("as trained", 1)
+    sigma_2 = BETA[0] ** share[0] * FIRST ** (1 - share[0])
+    cost = elbo.reconstruction_term(LINEAR, lambda x, t: eps_hat, x_0, x_1, "discretized", sigma_2)
+    np.testing.assert_allclose(bits(cost) / x_0.shape[-1], published_term(1, x_0, x_1, eps_hat, log_var), rtol=1e-9)
 
 
 class TestTheTanhInPlaceOfTheNormalCdf:

@@ -145,6 +145,8 @@ def run(args):
     x_0, what = read_points(name, args.n, streams[0])
     if len(x_0) < 2:
         raise ValueError(f"at least two points are needed for an error of the mean; {name} has {len(x_0)}.")
+    if args.ladder and len(x_0) < 4:
+        raise ValueError(f"--ladder needs at least four points; {name} has {len(x_0)}.")
     if (d := getattr(denoiser, "dim", x_0.shape[1])) != x_0.shape[1]:
         raise ValueError(f"{args.model} was trained on points of d = {d}; those of {name} have d = {x_0.shape[1]}.")
     truth = None
@@ -189,10 +191,12 @@ def run(args):
             found = likelihood.ais(
                 schedule, denoiser, x_0, streams[2], chains, **given, progress=lambda t, term: bar.update()
             )
-        ess = f", by AIS; effective sample size {np.median(found.ess):.3g} of {chains}"
+        ess = f", or less: from {chains} chains, worth {np.median(found.ess):.3g} equal ones"
         print(line("-log p(x_0) of the model", *with_error(-found.log_density), note=ess))
     if truth is not None:
-        print(line("-log q(x_0) of the data", *with_error(truth), note=", exact; no model has a lower mean"))
+        print(
+            line("-log q(x_0) of the data", *with_error(truth), note=", exact; over all data no model has a lower mean")
+        )
         print(line("bound above that", *with_error(bound.total - truth)))
 
     means[1], errors[1] = first
@@ -205,8 +209,9 @@ def run(args):
     written = ["terms.csv", "terms.png"]
     if args.ladder:
         rungs = climb(schedule, denoiser, x_0, streams[3], args.variance, given["decoder_var"])
-        rows = [f'"{one.name}",{one.mean!r},{one.error!r},{one.var!r},{one.calls!r}' for one in rungs]
-        write_text(out / "ladder.csv", "\n".join(["estimator,mean,std_error,variance,calls", *rows]) + "\n")
+        rows = [f'"{one.name}",{one.mean!r},{one.error!r},{one.var!r},{one.var_error!r},{one.calls!r}' for one in rungs]
+        head = "estimator,mean,std_error,variance,variance_error,calls"
+        write_text(out / "ladder.csv", "\n".join([head, *rows]) + "\n")
         plot.save(plot.variance_ladder(rungs), out / "ladder.png")
         written += ["ladder.csv", "ladder.png"]
     print(f"{out}: {', '.join(written)}; {time.perf_counter() - start:.1f} s")
@@ -228,11 +233,13 @@ def climb(schedule, denoiser, x_0, rng, variance, decoder_var):
     """Measure the variance ladder, print it, and return it."""
     from refdiff import elbo
 
-    print(f"\n{'estimator of the bound':<35} {'mean':>9} {'variance':>10} {'calls':>6} {'variance x calls':>17}")
+    head = f"{'estimator of the bound':<35} {'mean':>9} {'variance':>10}   {'error':<8}"
+    print(f"\n{head} {'calls':>6} {'variance x calls':>17}")
     with progress(9, "ladder") as bar:
 
         def say(rung):
-            numbers = f"{rung.mean:>9.4f} {rung.var:>10.4g} {rung.calls:>6.0f} {rung.var * rung.calls:>17.4g}"
+            var = f"{rung.var:>10.4g} ± {rung.var_error:<8.2g}"
+            numbers = f"{rung.mean:>9.4f} {var} {rung.calls:>6.0f} {rung.var * rung.calls:>17.4g}"
             bar.write(f"{rung.name:<35} {numbers}", file=None)
             bar.update()
 

@@ -348,9 +348,9 @@ data.</p>""",
             "7. The bound, taken apart",
             f"""<p>There are many ways to estimate one bound, and texts disagree about which is better. Here are nine, all
 without bias, on mixture data on the line with T = {anatomy["T"]} and the ideal denoiser. To rewrite the bound in another
-form changes nothing: it is the same number on each chain. The denoising form with divergences in closed form, which is what
-everybody uses, varies <em>more</em> than the undecomposed log-ratio at the points of one chain
-({rungs["analytic KL, one chain"]["var"]:.2g} against {rungs["undecomposed, one chain"]["var"]:.2g}), since neighbouring
+form changes nothing: it is the same number on each chain. The denoising form with divergences in closed form, which
+everybody uses, with a new x<sub>t</sub> for each t, varies <em>more</em> at the points of one chain than the undecomposed
+log-ratio there ({rungs["analytic KL, one chain"]["var"]:.2g} against {rungs["undecomposed, one chain"]["var"]:.2g}), since neighbouring
 terms no longer make up for each other. It pays for one term at one t, which is what training draws.</p>""",
             picture(
                 out / "ladder.png",
@@ -360,15 +360,15 @@ terms no longer make up for each other. It pays for one term at one t, which is 
             f"""<p>How tight is the bound, if the denoiser is as good as it can be? With σ² = β it exceeds the entropy of these
 data, {anatomy["entropy"]:.4f} nats, by {anatomy["gap"]["beta"]:.3f}, with the best variances by
 {anatomy["gap"]["optimal"]:.3f}, and the rest vanishes as 1/T. With σ² = β̃, and a decoder of variance β₁, it is
-{anatomy["gap"]["posterior"]:.2f}, and never vanishes: each of the first steps pays for β̃<sub>t</sub>/β<sub>t</sub> ≈ (t − 1)/t,
-together half of Euler's constant, 0.289 nats a coordinate, however many steps there are.</p>""",
+{anatomy["gap"]["posterior"]:.2f}, and never vanishes: as T grows it falls to half of Euler's constant, 0.289 nats a
+coordinate, which the first steps pay because β̃<sub>t</sub>/β<sub>t</sub> tends to (t − 1)/t there.</p>""",
             picture(
                 out / "gap.png",
                 "What the bound of the ideal denoiser exceeds the entropy of the data by, exactly, over the number of steps.",
                 "gap of the bound over T for three choices of the variance",
             ),
             """<p>p(x₀) is the mean of a weight w over forward chains (Jarzynski's equality). One chain would be enough if w did
-not vary: that takes many small steps, <em>and</em> a chain that ends in noise.</p>""",
+not vary: for these data that takes many small steps, <em>and</em> a chain that ends in noise.</p>""",
             picture(
                 out / "quasi_static.png",
                 "Small steps alone do not make the weight constant; p(x<sub>T</sub>) has to be q(x<sub>T</sub>) too.",

@@ -3,6 +3,7 @@ r"""Estimators of the bound that choose: one step of T, chosen at random, by los
 All have the same mean. :func:`ladder` measures what they cost and how much they vary, on the same data.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from refdiff import forward
 from refdiff.checks import check_rng, count, real, table
 from refdiff.elbo.bound import Bound
 from refdiff.elbo.forms import (
-    _bins,
+    bins_of,
     check_choices,
     consistency_form,
     consistency_form_integrated,
@@ -62,7 +63,7 @@ def random_step(
     Raises
     ------
     TypeError, ValueError
-        As for :func:`denoising_form`, and if `probability` is none over 1..T.
+        As for :func:`denoising_form`, and if `probability` is no distribution over 1..T.
 
     Notes
     -----
@@ -83,8 +84,8 @@ def stratified_step(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
     .. math:: L_T + T\,L_{t_i-1}(x_{t_i}), \qquad t_i = 1 + \left\lfloor T\,\frac{i + u_i}{n}\right\rfloor,
         \quad u_i \sim U[0, 1), \quad i = 0, \ldots, n - 1 \text{ in random order}
 
-    Each entry has the law of :func:`random_step`, but together they cover 1..T more evenly than chance would: their
-    mean varies less.
+    Each entry has the law of :func:`random_step`, but together they cover 1..T more evenly than chance would: over
+    points drawn independently from the data their mean varies no more, and mostly less.
 
     Parameters
     ----------
@@ -266,15 +267,15 @@ def antithetic_form(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
     terms = np.zeros((T + 1, len(x_0)))
     for t in range(T, 0, -1):
-        eps, steps = rng.standard_normal(x_0.shape), np.full(len(x_0), t)
+        eps = rng.standard_normal(x_0.shape)
         for sign in (1, -1):
             x_t = forward.diffuse(schedule, x_0, sign * eps, t)
             if t > 1:
-                terms[t] += denoising_term(schedule, denoiser, x_0, x_t, steps, variance) / 2
+                terms[t] += denoising_term(schedule, denoiser, x_0, x_t, t, variance) / 2
             else:
                 terms[1] += reconstruction_term(schedule, denoiser, x_0, x_t, decoder, decoder_var, bins) / 2
     reconstruction, terms[1] = terms[1].copy(), 0.0
-    return Bound(reconstruction, terms, prior_term(schedule, x_0), x_0.shape[-1], bins=_bins(decoder, bins))
+    return Bound(reconstruction, terms, prior_term(schedule, x_0), x_0.shape[-1], bins=bins_of(decoder, bins))
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,8 @@ class Rung:
         The variance of the estimate from one point, in nats squared: a mean over n points has a variance of var / n.
     calls : float
         Evaluations of the denoiser for one point. ``var * calls`` is the variance at equal cost.
+    var_error : float
+        The standard error of `var`, to first order: rough where values have heavy tails. NaN if it is not known.
     """
 
     name: str
@@ -299,6 +302,7 @@ class Rung:
     error: float
     var: float
     calls: float
+    var_error: float = math.nan
 
 
 def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", *, group=64, progress=None):
@@ -310,19 +314,22 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
     What to expect, and why:
 
     - To regroup the log-ratio into another form changes nothing: it is the same number on each chain.
-    - To draw the terms of the consistency form apart, a new triple for each, makes it *worse*: neighbouring terms made
-      up for each other. To integrate x_t between its neighbours mends a part of that, or all of it.
+    - To draw the terms of the consistency form apart, a new triple for each, mostly makes it *worse*: neighbouring
+      terms made up for each other. To integrate x_t between its neighbours mends a part of that, or all of it.
     - Divergences in closed form vary less than log-ratios, each by itself. At the points of *one chain*, their sum can
       vary *more* than the raw log-ratio did, again because terms no longer make up for each other: near the exact
       reverse process log w is almost constant along a chain. With a new x_t for each t the terms are independent,
-      which wins a part of this back, or more.
+      which mostly wins a part of this back, or more.
     - Antithetic noise removes what is odd in the noise, such as the linear part of a term. A term that is even in it
       gains nothing, at twice the calls.
-    - One t at random has at least T times the variance of a new x_t for each t, for one T-th of the calls: at equal
-      cost it never wins. Strata whose number T divides bring it down to just T times. To choose t by its loss wins
-      more, mostly enough to be better at equal cost than all t together.
+    - For one x_0, one t at random has at least T times the variance of a new x_t for each t, for one T-th of the calls;
+      strata whose number is a multiple of T bring it down to just T times; to choose t by its loss often wins more.
+      Over data, what the bound differs by from point to point is not multiplied: where that dominates, one t for each
+      of T times as many points is the better use of the calls.
     - It is one t that training sees, and there closed forms pay, in the term and in its gradient: a log-ratio has the
       noise of x_{t-1} on top.
+
+    With the Gaussian decoder only.
 
     Parameters
     ----------
@@ -401,8 +408,13 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
         values = estimate(schedule, counted, x_0, rng, **given)
         values = values.total if isinstance(values, Bound) else values
         used = n - n % group if estimate is stratified else n  # points behind the mean of these values
-        var_of_mean = values.var(ddof=1) / len(values)
-        rung = Rung(name, float(values.mean()), float(np.sqrt(var_of_mean)), float(used * var_of_mean), calls / used)
+        per_point = used / len(values)  # a group of points gives one value
+        var = values.var(ddof=1)
+        error_of_var = math.sqrt(max(np.mean((values - values.mean()) ** 4) - var**2, 0.0) / len(values))
+        error = math.sqrt(var / len(values))
+        rung = Rung(
+            name, float(values.mean()), error, float(per_point * var), calls / used, float(per_point * error_of_var)
+        )
         rungs.append(rung)
         if progress is not None:
             progress(rung)

@@ -20,7 +20,6 @@ from refdiff.elbo.terms import (
     prior_term,
     reconstruction_term,
 )
-from refdiff.gaussian import Gaussian
 
 
 def undecomposed_on_chain(
@@ -138,8 +137,8 @@ def _undecomposed(schedule, denoiser, x_0, steps, variance, decoder, decoder_var
         x_prev = x_t
         if progress is not None:
             progress(t, log_ratio)
-    prior = -Gaussian(np.zeros_like(x_prev), 1.0).log_density(x_prev)
-    return Bound(reconstruction, None, prior, x_0.shape[-1], between, _bins(decoder, bins))
+    prior = -reverse.prior(*x_prev.shape).log_density(x_prev)
+    return Bound(reconstruction, None, prior, x_0.shape[-1], between, bins_of(decoder, bins))
 
 
 def consistency_on_chain(
@@ -179,10 +178,10 @@ def consistency_on_chain(
     terms = np.zeros(chain.shape[:2])
     for t in range(1, T):
         terms[t] = consistency_term(schedule, denoiser, chain[t - 1], chain[t], chain[t + 1], t, variance)
-    standard = Gaussian(np.zeros_like(chain[T]), 1.0)
+    standard = reverse.prior(*chain[T].shape)
     prior = forward.transition(schedule, chain[T - 1], T).log_density(chain[T]) - standard.log_density(chain[T])
     reconstruction = reconstruction_term(schedule, denoiser, chain[0], chain[1], decoder, decoder_var, bins)
-    return Bound(reconstruction, terms, prior, chain.shape[-1], bins=_bins(decoder, bins))
+    return Bound(reconstruction, terms, prior, chain.shape[-1], bins=bins_of(decoder, bins))
 
 
 def denoising_on_chain(schedule, denoiser, chain, variance="beta", decoder="gaussian", decoder_var="beta_1", bins=256):
@@ -223,10 +222,10 @@ def denoising_on_chain(schedule, denoiser, chain, variance="beta", decoder="gaus
         q = posterior(schedule, chain[0], chain[t], t)
         p = reverse.transition(schedule, denoiser, chain[t], t, variance)
         terms[t] = q.log_density(chain[t - 1]) - p.log_density(chain[t - 1])
-    standard = Gaussian(np.zeros_like(chain[T]), 1.0)
+    standard = reverse.prior(*chain[T].shape)
     prior = forward.marginal(schedule, chain[0], T).log_density(chain[T]) - standard.log_density(chain[T])
     reconstruction = reconstruction_term(schedule, denoiser, chain[0], chain[1], decoder, decoder_var, bins)
-    return Bound(reconstruction, terms, prior, chain.shape[-1], bins=_bins(decoder, bins))
+    return Bound(reconstruction, terms, prior, chain.shape[-1], bins=bins_of(decoder, bins))
 
 
 def denoising_kl_on_chain(
@@ -239,8 +238,8 @@ def denoising_kl_on_chain(
 
     Each term varies less than the log-ratio that it is the mean of. Their *sum* may vary more: along a chain the
     log-ratios of neighbouring steps make up for each other, all the more the nearer the model is to the exact
-    reverse process, where log w hardly varies at all; their means no longer do. Hence :func:`denoising_terms` draws
-    a new x_t for each t.
+    reverse process, where log w hardly varies at all; their means no longer do. :func:`denoising_terms` draws a
+    new x_t for each t, which mostly wins some of it back.
 
     Parameters
     ----------
@@ -271,7 +270,7 @@ def denoising_kl_on_chain(
     for t in range(2, T + 1):
         terms[t] = denoising_term(schedule, denoiser, chain[0], chain[t], t, variance)
     reconstruction = reconstruction_term(schedule, denoiser, chain[0], chain[1], decoder, decoder_var, bins)
-    return Bound(reconstruction, terms, prior_term(schedule, chain[0]), chain.shape[-1], bins=_bins(decoder, bins))
+    return Bound(reconstruction, terms, prior_term(schedule, chain[0]), chain.shape[-1], bins=bins_of(decoder, bins))
 
 
 def consistency_terms(schedule, denoiser, x_0, rng, variance="beta"):
@@ -298,16 +297,26 @@ def consistency_terms(schedule, denoiser, x_0, rng, variance="beta"):
     term : ndarray, shape (n,)
         In nats.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`denoising_form`, before the first step.
+
     Notes
     -----
-    Source: Luo (2022), eq. 45. Identity: ``elbo.consistency_terms``.
+    Source: Luo (2022), eq. 44. Identity: ``elbo.consistency_terms``.
     """
-    x_0 = table(x_0, "x_0")
-    for t in range(schedule.T - 1, 0, -1):
-        x_prev = forward.marginal(schedule, x_0, t - 1).sample(rng) if t > 1 else x_0
-        x_t = forward.transition(schedule, x_prev, t).sample(rng)
-        x_next = forward.transition(schedule, x_t, t + 1).sample(rng)
-        yield t, consistency_term(schedule, denoiser, x_prev, x_t, x_next, t, variance)
+    x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
+
+    def steps():
+        for t in range(schedule.T - 1, 0, -1):
+            x_prev = forward.marginal(schedule, x_0, t - 1).sample(rng) if t > 1 else x_0
+            x_t = forward.transition(schedule, x_prev, t).sample(rng)
+            x_next = forward.transition(schedule, x_t, t + 1).sample(rng)
+            yield t, consistency_term(schedule, denoiser, x_prev, x_t, x_next, t, variance)
+
+    return steps()
 
 
 def consistency_terms_integrated(schedule, denoiser, x_0, rng, variance="beta"):
@@ -333,15 +342,25 @@ def consistency_terms_integrated(schedule, denoiser, x_0, rng, variance="beta"):
     term : ndarray, shape (n,)
         In nats.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`denoising_form`, before the first step.
+
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 45. Identity: ``elbo.consistency_terms_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_terms_integrated``.
     """
-    x_0 = table(x_0, "x_0")
-    for t in range(schedule.T - 1, 0, -1):
-        x_prev = forward.marginal(schedule, x_0, t - 1).sample(rng) if t > 1 else x_0
-        x_next = forward.jump(schedule, x_prev, t - 1, t + 1).sample(rng)
-        yield t, consistency_term_integrated(schedule, denoiser, x_prev, x_next, t, variance)
+    x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
+
+    def steps():
+        for t in range(schedule.T - 1, 0, -1):
+            x_prev = forward.marginal(schedule, x_0, t - 1).sample(rng) if t > 1 else x_0
+            x_next = forward.jump(schedule, x_prev, t - 1, t + 1).sample(rng)
+            yield t, consistency_term_integrated(schedule, denoiser, x_prev, x_next, t, variance)
+
+    return steps()
 
 
 def consistency_form(
@@ -363,9 +382,9 @@ def consistency_form(
         + \sum_{t=1}^{T-1} \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}
         + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)
 
-    The same number as :func:`denoising_form`, by an estimate that varies more: each term needs three points of the
-    chain. The terms differ by the constants of :func:`consistency_constant` only. With T = 1 no term is between the
-    other two; where the last beta is 1 it raises, as :func:`denoising_form` does.
+    The same number as :func:`denoising_form`, by an estimate that mostly varies more: each term needs three points
+    of the chain. The terms differ by the constants of :func:`consistency_constant` only. With T = 1 no term is between
+    the other two; where the last beta is 1 it raises, as :func:`denoising_form` does.
 
     Parameters
     ----------
@@ -439,7 +458,7 @@ def consistency_form_integrated(
 
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 45. Identity: ``elbo.consistency_form_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_form_integrated``.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -455,7 +474,7 @@ def _consistency(steps, schedule, denoiser, x_0, rng, decoder, decoder_var, bins
     x_1 = forward.marginal(schedule, x_0, 1).sample(rng)
     reconstruction = reconstruction_term(schedule, denoiser, x_0, x_1, decoder, decoder_var, bins)
     prior = consistency_prior(schedule, x_prev)
-    return Bound(reconstruction, terms, prior, x_0.shape[-1], between, _bins(decoder, bins))
+    return Bound(reconstruction, terms, prior, x_0.shape[-1], between, bins_of(decoder, bins))
 
 
 def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
@@ -482,14 +501,24 @@ def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
     term : ndarray, shape (n,)
         In nats.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`denoising_form`, before the first step.
+
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.denoising_terms``.
     """
-    x_0 = table(x_0, "x_0")
-    for t in range(schedule.T, 1, -1):
-        x_t = forward.marginal(schedule, x_0, t).sample(rng)
-        yield t, denoising_term(schedule, denoiser, x_0, x_t, t, variance)
+    x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
+
+    def steps():
+        for t in range(schedule.T, 1, -1):
+            x_t = forward.marginal(schedule, x_0, t).sample(rng)
+            yield t, denoising_term(schedule, denoiser, x_0, x_t, t, variance)
+
+    return steps()
 
 
 def denoising_form(
@@ -535,7 +564,7 @@ def denoising_form(
     Returns
     -------
     Bound
-        Unbiased: each term is the mean of one draw of x_t per point.
+        Unbiased: each entry is one draw of x_t.
 
     Raises
     ------
@@ -561,7 +590,7 @@ def denoising_form(
     terms, between = _collect(steps, schedule, len(x_0), keep_terms, progress)
     x_1 = forward.marginal(schedule, x_0, 1).sample(rng)
     reconstruction = reconstruction_term(schedule, denoiser, x_0, x_1, decoder, decoder_var, bins)
-    return Bound(reconstruction, terms, prior_term(schedule, x_0), x_0.shape[-1], between, _bins(decoder, bins))
+    return Bound(reconstruction, terms, prior_term(schedule, x_0), x_0.shape[-1], between, bins_of(decoder, bins))
 
 
 def _collect(steps, schedule, n, keep_terms, progress):
@@ -576,7 +605,7 @@ def _collect(steps, schedule, n, keep_terms, progress):
     return terms, between
 
 
-def _bins(decoder, bins):
+def bins_of(decoder, bins):
     """Return what a Bound says of its decoder."""
     return int(bins) if decoder == "discretized" else None
 

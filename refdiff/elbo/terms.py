@@ -27,6 +27,11 @@ def prior_term(schedule, x_0):
     ndarray, shape (...)
         In nats.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If x_0 is not made of points.
+
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.prior_term``.
@@ -96,6 +101,11 @@ def kl_constant(schedule, t, variance="beta"):
     -------
     ndarray
         In nats.
+
+    Raises
+    ------
+    TypeError, ValueError
+        At t = 1, where beta_tilde_1 = 0, and as for :func:`refdiff.reverse.var`.
 
     Notes
     -----
@@ -189,7 +199,7 @@ def consistency_term_integrated(schedule, denoiser, x_prev, x_next, t, variance=
 
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 45. Identity: ``elbo.consistency_term_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_term_integrated``.
     """
     t = _before_the_last(schedule, t)
     between = smoothing(schedule, x_prev, x_next, t)
@@ -226,6 +236,11 @@ def consistency_prior(schedule, x_prev):
     ndarray, shape (...)
         In nats.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If x_{T-1} is not made of points.
+
     Notes
     -----
     Source: Luo (2022), eq. 45. Identity: ``elbo.consistency_prior``.
@@ -260,6 +275,11 @@ def consistency_constant(schedule, t):
     -------
     ndarray
         In nats, of the shape of t.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If t is not in 1..T.
 
     Notes
     -----

@@ -63,6 +63,8 @@ def weight_x_0(schedule, t, variance="beta"):
 
     With ``variance="posterior"`` it is half the signal-to-noise ratio that the step loses: :func:`weight_from_snr`.
 
+    At t = 1 it is the weight within L_0 of a Gaussian decoder of variance sigma_1^2.
+
     Parameters
     ----------
     schedule : Schedule
@@ -101,6 +103,8 @@ def weight_v(schedule, t, variance="beta"):
     .. math:: L_{t-1} = w_t\,\mathbb{E}\Vert v - \hat v(x_t, t)\Vert^2 + d\,c_t, \qquad
         w_t = \frac{\bar\alpha_{t-1}\,\beta_t^2}{2\sigma_t^2\,(1 - \bar\alpha_t)}
 
+    At t = 1 it is the weight within L_0 of a Gaussian decoder of variance sigma_1^2.
+
     Parameters
     ----------
     schedule : Schedule
@@ -137,6 +141,8 @@ def weight_mean(schedule, t, variance="beta"):
 
     .. math:: L_{t-1} = w_t\,\mathbb{E}\Vert\tilde\mu_t - \mu(x_t, t)\Vert^2 + d\,c_t, \qquad
         w_t = \frac{1}{2\sigma_t^2}
+
+    At t = 1 it is the weight within L_0 of a Gaussian decoder of variance sigma_1^2.
 
     Parameters
     ----------
@@ -184,12 +190,12 @@ def weight_from_snr(schedule, t):
 
     .. math:: L_{t-1} = \tfrac12\left[\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\right]
         \mathbb{E}\Vert x_0 - \hat x_0(x_t, t)\Vert^2, \qquad
-        \mathrm{SNR}(t-1) - \mathrm{SNR}(t) = \mathrm{SNR}(t)\left(e^{\lambda_{t-1} - \lambda_t} - 1\right), \quad
-        \lambda_{t-1} - \lambda_t = \log\left(1 + \frac{\bar\alpha_{t-1}\,\beta_t}{1 - \bar\alpha_{t-1}}\right)
-        - \log(1 - \beta_t)
+        \mathrm{SNR}(t-1) - \mathrm{SNR}(t)
+        = \frac{\bar\alpha_{t-1}\,\beta_t}{(1 - \bar\alpha_{t-1})(1 - \bar\alpha_t)}
 
-    with lambda_t = log SNR(t). For small betas the two ratios agree in their first digits, and so do their logarithms:
-    expm1 keeps what is left only if the difference of the logarithms is not taken as one.
+    For small betas the two ratios agree in their first digits. Often the difference is taken as
+    SNR(t) expm1(log SNR(t-1) - log SNR(t)), which loses the same digits before expm1 sees them; the product has no
+    difference in it.
 
     Parameters
     ----------
@@ -203,8 +209,8 @@ def weight_from_snr(schedule, t):
 
     Raises
     ------
-    ValueError
-        At t = 1, and where alpha_bar_t = 0, whose logarithm is -inf.
+    TypeError, ValueError
+        At t = 1.
 
     Notes
     -----
@@ -216,11 +222,8 @@ def weight_from_snr(schedule, t):
     >>> float(weight_from_snr(Schedule.from_betas([0.5, 0.5]), 2).round(4))  # SNR falls from 1 to 1/3
     0.3333
     """
-    t = schedule.index(t, least=2)
-    if np.any(schedule.alpha_bar[t] == 0):
-        raise ValueError(f"weight_from_snr needs alpha_bar_t > 0; got 0 at t = {np.max(t)}. Use weight_x_0 there.")
-    noise_grows_by = schedule.alpha_bar[t - 1] * schedule.beta[t] / schedule.one_minus_alpha_bar[t - 1]
-    return 0.5 * schedule.snr[t] * np.expm1(np.log1p(noise_grows_by) - np.log1p(-schedule.beta[t]))
+    t, one_minus_alpha_bar = schedule.index(t, least=2), schedule.one_minus_alpha_bar
+    return schedule.alpha_bar[t - 1] * schedule.beta[t] / (2 * one_minus_alpha_bar[t - 1] * one_minus_alpha_bar[t])
 
 
 def min_snr_weight(schedule, t, gamma=5.0):
@@ -251,7 +254,7 @@ def min_snr_weight(schedule, t, gamma=5.0):
 
     Notes
     -----
-    Source: Hang et al. (2023), section 3.4. Identity: ``elbo.min_snr_weight``.
+    Source: Hang et al. (2023), section 4.2. Identity: ``elbo.min_snr_weight``.
 
     Examples
     --------
@@ -260,7 +263,7 @@ def min_snr_weight(schedule, t, gamma=5.0):
     array([0.3333, 1.    ])
     """
     snr, gamma = _snr_and_gamma(schedule, t, gamma)
-    return np.where(snr > gamma, gamma / np.maximum(snr, gamma), 1.0)
+    return gamma / np.maximum(snr, gamma)
 
 
 def min_snr_weight_x_0(schedule, t, gamma=5.0):
@@ -323,7 +326,7 @@ def min_snr_weight_v(schedule, t, gamma=5.0):
 
     Notes
     -----
-    Source: Hang et al. (2023), section 3.4, with the v of Salimans & Ho (2022). Identity: ``elbo.min_snr_weight_v``.
+    Source: Hang et al. (2023), section 4.2, with the v of Salimans & Ho (2022). Identity: ``elbo.min_snr_weight_v``.
 
     Examples
     --------

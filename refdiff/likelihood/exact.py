@@ -13,18 +13,19 @@ from refdiff.bayes import require_signal
 from refdiff.checks import count, points, real, table
 from refdiff.elbo import Bound
 from refdiff.gaussian import LOG_2_PI, Gaussian, kl
+from refdiff.mixture import GaussianMixture
 
 
 def linear_denoiser(schedule, slope, intercept):
     r"""Return the denoiser that is linear in x_t.
 
-    .. math:: \hat\epsilon(x_t, t) = s_t\,x_t + c_t
+    .. math:: \hat\epsilon(x_t, t) = s_t\,x_t + i_t
 
     Parameters
     ----------
     schedule : Schedule
     slope, intercept : float or array_like, shape (T + 1,)
-        s_t and c_t: one number for all steps, or one for each, entry 0 unused.
+        s_t and i_t: one number for all steps, or one for each, entry 0 unused.
 
     Returns
     -------
@@ -73,7 +74,7 @@ class _LinearModel:
     r"""The steps x_{t-1} = a_t x_t + b_t + sigma_t z of a model with a linear denoiser: arrays (T + 1,) from t = 1.
 
     .. math:: a_t = \frac{1}{\sqrt{\alpha_t}}\left(1 - \frac{\beta_t\,s_t}{\sqrt{1 - \bar\alpha_t}}\right), \qquad
-        b_t = -\frac{\beta_t\,c_t}{\sqrt{\alpha_t}\,\sqrt{1 - \bar\alpha_t}}
+        b_t = -\frac{\beta_t\,i_t}{\sqrt{\alpha_t}\,\sqrt{1 - \bar\alpha_t}}
     """
 
     def __init__(self, schedule, slope, intercept, variance, decoder_var):
@@ -237,10 +238,10 @@ def linear_bound(schedule, slope, intercept, x_0, variance="beta", decoder_var="
     x_0, model = table(x_0, "x_0"), _LinearModel(schedule, slope, intercept, variance, decoder_var)
     d, t = x_0.shape[-1], np.arange(2, schedule.T + 1)
     signal_rate, one_minus_alpha_bar = schedule.signal_rate, schedule.one_minus_alpha_bar
-    c_0 = signal_rate[t - 1] * schedule.beta[t] / one_minus_alpha_bar[t]
-    c_t = np.sqrt(schedule.alpha[t]) * one_minus_alpha_bar[t - 1] / one_minus_alpha_bar[t]
-    slope_of_error = c_t - model.a[t]
-    error = np.multiply.outer(slope_of_error * signal_rate[t] + c_0, x_0) - model.b[t, None, None]
+    of_x_0 = signal_rate[t - 1] * schedule.beta[t] / one_minus_alpha_bar[t]
+    of_x_t = np.sqrt(schedule.alpha[t]) * one_minus_alpha_bar[t - 1] / one_minus_alpha_bar[t]
+    slope_of_error = of_x_t - model.a[t]
+    error = np.multiply.outer(slope_of_error * signal_rate[t] + of_x_0, x_0) - model.b[t, None, None]
     square = np.sum(error**2, axis=-1) + d * (slope_of_error**2 * one_minus_alpha_bar[t])[:, None]
     terms = np.zeros((schedule.T + 1, len(x_0)))
     terms[2:] = d * elbo.kl_constant(schedule, t, variance)[:, None] + square / (2 * model.var[t, None])
@@ -290,7 +291,7 @@ def linear_consistency_bound(schedule, slope, intercept, x_0, variance="beta", d
 
     Notes
     -----
-    Source: Luo (2022), eq. 45, its expectations carried out. Identity: ``likelihood.linear_consistency_bound``.
+    Source: Luo (2022), eq. 44, its expectations carried out. Identity: ``likelihood.linear_consistency_bound``.
     """
     x_0, model, T = table(x_0, "x_0"), _LinearModel(schedule, slope, intercept, variance, decoder_var), schedule.T
     d, t = x_0.shape[-1], np.arange(1, T)
@@ -502,11 +503,13 @@ def mixture_bound(schedule, mixture, variance="beta", decoder_var="beta_1", *, e
 
     Notes
     -----
-    With ``variance="beta"`` the gap falls as 1/T; with the best variances too, to about two thirds of it. With
-    ``variance="posterior"`` and a decoder of variance beta_1 it does not vanish. For data N(0, 1) it is exactly
-    sum_t [r_t - log(1 + r_t)]/2 over t = 2..T beside L_T, with beta_t / beta_tilde_t = 1 + r_t. Where the first betas
-    are alike and the data smooth beside them, r_t is 1/(t - 1), and the sum tends to gamma/2 = 0.289 nats a coordinate,
-    with Euler's gamma: slowly, for it is 0.45 on Schedule.vp(1000) still.
+    On schedules such as Schedule.vp, whose steps shrink as T grows and which end in noise, the gap with
+    ``variance="beta"`` falls as 1/T, and so does that with the best variances, which is smaller by a factor that
+    depends on the data: 0 for one Gaussian, 0.65 for the mixture below. With ``variance="posterior"`` it does not
+    vanish, whatever the decoder. For data N(0, 1), a decoder of variance beta_1 and any alpha_bar_T it is exactly
+    sum_t [r_t - log(1 + r_t)]/2 over t = 2..T, with beta_t / beta_tilde_t = 1 + r_t. As T grows r_t tends to
+    1/(t - 1), and the sum falls to gamma/2 = 0.289 nats a coordinate, with Euler's gamma, slowly: 0.96, 0.45, 0.32 for
+    T = 50, 1000, 10,000 on Schedule.vp.
 
     Source: Ho, Jain & Abbeel (2020), eq. 5 and 12, their expectations carried out.
     Identity: ``likelihood.mixture_bound``.
@@ -519,6 +522,8 @@ def mixture_bound(schedule, mixture, variance="beta", decoder_var="beta_1", *, e
     >>> gap.round(3)
     array([0.067])
     """
+    if not isinstance(mixture, GaussianMixture):
+        raise TypeError(f"mixture must be a GaussianMixture; got {type(mixture).__name__}.")
     d, T = len(mixture.mean), schedule.T
     require_signal(schedule, T)
     loss = real(mixture.eps_loss(schedule) if eps_loss is None else eps_loss, "eps_loss")

@@ -115,7 +115,7 @@ def importance_weighted_bound(log_weights, k):
 
     Notes
     -----
-    Source: Burda, Grosse & Salakhutdinov (2016), eq. 8 and theorem 1.
+    Source: Burda, Grosse & Salakhutdinov (2016), eq. 8 and theorem 1, with the sign turned: theirs is a lower bound.
     Identity: ``likelihood.importance_weighted_bound``.
 
     Examples
@@ -220,16 +220,17 @@ def ais(
         p(x_T) \prod_{t=1}^T \frac{p(x_{t-1} \mid x_t)}{q(x_t \mid x_{t-1})}\right]
 
     With W = -log w this is Jarzynski's equality, E exp(-W) = p(x_0); Jensen's inequality makes of it the bound
-    E W >= -log p(x_0). One chain is enough only in the quasi-static limit, where log w does not vary: a chain that ends
-    in noise, so that p(x_T) = q(x_T), in many small steps, *and* p the exact reverse process. Small steps to an
-    alpha_bar_T that is not near 0 leave the spread of log p(x_T) / q(x_T), however many there are; and with the
-    variance beta_tilde log w keeps varying in the first steps.
+    E W >= -log p(x_0). One chain is enough where log w does not vary: where p is the exact reverse process *and*
+    p(x_T) = q(x_T). For data N(0, I) any steps of variance beta_t will do; for other data Gaussian steps are exact only
+    in the quasi-static limit, many small steps to an end in noise. Small steps to an alpha_bar_T that is not near 0
+    leave the spread of log p(x_T) / q(x_T), however many there are; and with the variance beta_tilde log w keeps
+    varying in the first steps.
 
     How good the estimate is depends on the tail of w. Where E[w^2] is infinite no error can be stated, and large
     weights that decide about the mean are hardly ever drawn: :func:`linear_log_second_moment` tells for linear
     denoisers. With ``variance="beta"`` that happens for data that are narrow beside the first steps, even with their
-    ideal denoiser (std .3 on ten steps, not on a hundred); with the discretized decoder, at an outer bin, being open,
-    wherever beta_1 is small.
+    ideal denoiser: N(0, .09) on Schedule.vp(10), not on Schedule.vp(20). With the discretized decoder it happens at an
+    outer bin, which is open, wherever beta_1 is small.
 
     Parameters
     ----------
@@ -256,7 +257,7 @@ def ais(
 
     Notes
     -----
-    Source: Sohl-Dickstein et al. (2015), eq. 9 to 11; Neal (2001); Jarzynski (1997).
+    Source: Sohl-Dickstein et al. (2015), eq. 7 to 9; Neal (2001); Jarzynski (1997).
     Identities: ``likelihood.ais``, ``likelihood.jarzynski``.
 
     Examples

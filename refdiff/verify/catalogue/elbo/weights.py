@@ -286,7 +286,7 @@ def judge_min_snr_by_chance(trial, weight, case, coordinate):
     judges="elbo.min_snr_weight",
     states=r"w_t\,\Vert\epsilon - \hat\epsilon\Vert^2 = \min\left(\Vert\epsilon - \hat\epsilon\Vert^2,\;"
     r" \gamma\,\Vert x_0 - \hat x_0\Vert^2\right), \qquad w_t = \frac{\min(\mathrm{SNR}(t), \gamma)}{\mathrm{SNR}(t)}",
-    source="Hang et al. (2023), section 3.4",
+    source="Hang et al. (2023), section 4.2",
     statistics=2,
     coincides="Where the signal-to-noise ratio is below gamma it is 1, whatever was divided by: there L_simple and"
     " min-SNR are one.",
@@ -330,7 +330,7 @@ class MinSNRWeightX0:
     states=r"w_t\,\Vert v - \hat v\Vert^2 = \min\left(\Vert\epsilon - \hat\epsilon\Vert^2,\;"
     r" \gamma\,\Vert x_0 - \hat x_0\Vert^2\right), \qquad"
     r" w_t = \frac{\min(\mathrm{SNR}(t), \gamma)}{\mathrm{SNR}(t) + 1}",
-    source="Hang et al. (2023), section 3.4, with the v of Salimans & Ho (2022)",
+    source="Hang et al. (2023), section 4.2, with the v of Salimans & Ho (2022)",
     statistics=2,
     coincides="Where the signal-to-noise ratio is far above 1 the + 1 is lost in it; where it is far below, the weight"
     " is near 0, and that is right: v is -x_0 there.",

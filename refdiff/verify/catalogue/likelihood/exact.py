@@ -428,7 +428,7 @@ class LinearBound:
     states=r"C_t = \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})} = \frac d2\log\frac{\sigma_{t+1}^2}"
     r"{\beta_t} - \frac d2 + \frac{\Vert M_t - a_{t+1} M_{t+1} - b_{t+1}\Vert^2 + d\left(V_t + a_{t+1}^2 V_{t+1}"
     r" - 2 a_{t+1}\sqrt{\alpha_{t+1}}\,V_t\right)}{2\sigma_{t+1}^2}",
-    source="Luo (2022), eq. 45, its expectations carried out",
+    source="Luo (2022), eq. 44, its expectations carried out",
     statistics=5,
     coincides="With a_{t+1} = 0 the covariance of x_t and x_{t+1} does not matter. The constants between C_t and L_t"
     " add up to 0 with those of the prior parts, so a total alone does not show them.",

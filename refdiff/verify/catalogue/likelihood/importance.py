@@ -397,7 +397,7 @@ class Narrow:
     judges="likelihood.ais",
     states=r"p(x_0) = \mathbb{E}_{q(x_{1:T} \mid x_0)}\left["
     r"p(x_T) \prod_{t=1}^T \frac{p(x_{t-1} \mid x_t)}{q(x_t \mid x_{t-1})}\right]",
-    source="Sohl-Dickstein et al. (2015), eq. 9 to 11",
+    source="Sohl-Dickstein et al. (2015), eq. 7 to 9",
     statistics=2,
     coincides="With the exact reverse process each weight is p(x_0), on whatever path, so that the path may be drawn"
     " from anything. Where E[w^2] is infinite, estimates that are far too low agree with each other.",
