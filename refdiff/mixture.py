@@ -364,7 +364,7 @@ class GaussianMixture:
 
         return denoiser
 
-    def eps_loss(self, schedule):
+    def eps_loss(self, schedule, *, progress=None):
         r"""Return the mean squared error of the ideal denoiser, per coordinate, at each t: by quadrature.
 
         .. math:: \frac1d\,\mathbb{E}\Vert\epsilon - \epsilon^*(x_t, t)\Vert^2
@@ -378,6 +378,8 @@ class GaussianMixture:
         Parameters
         ----------
         schedule : Schedule
+        progress : callable, optional
+            Called as ``progress(t)`` after each t: with many components in 2-D each takes a tenth of a second.
 
         Returns
         -------
@@ -406,6 +408,8 @@ class GaussianMixture:
                 lambda x, t=t: self.posterior_x_0(schedule, x, t).var.mean(axis=-1)
             )
             losses[t] = schedule.snr[t] * left_open
+            if progress is not None:
+                progress(t)
         return losses
 
     def posterior_x_0(self, schedule, x_t, t):

@@ -19,6 +19,7 @@ DEFAULTS = {
     "width": 128,
     "depth": 3,
     "residual": False,
+    "as_is": False,
 }
 
 
@@ -39,20 +40,21 @@ def add_arguments(command):
     option("--width", "of the hidden layers", type=int)
     option("--depth", "the number of hidden layers", type=int)
     option("--residual", "hidden layers add to what they receive", action="store_const", const=True)
+    option("--as-is", "learn points of a file in their own units, not standardised", action="store_const", const=True)
     option("--seed", "of all random numbers", type=int)
     command.add_argument("--resume", action="store_true", help="go on with the checkpoint at --out, as it was planned")
     command.add_argument("--force", action="store_true", help="start anew although there is a checkpoint at --out")
 
 
-def read_data(name, rng):
-    """Return points (n, d), standardised, with their mean and std: a toy set by name, or a file."""
+def read_data(name, rng, as_is):
+    """Return points (n, d), standardised unless `as_is`, with their mean and std: a toy set by name, or a file."""
     from refdiff import points, toys
 
     if name in toys.NAMES:
         return toys.draw(name, TOY_POINTS, rng), None, None
     if not Path(name).suffix and not Path(name).exists():
         raise ValueError(f"--data must be a file or one of {', '.join(toys.NAMES)}; got {name!r}.")
-    return points.standardize(points.load(name))
+    return (points.load(name), None, None) if as_is else points.standardize(points.load(name))
 
 
 def planned(args, out):
@@ -65,6 +67,7 @@ def planned(args, out):
         plan = found.metadata.get("plan")
         if found.state is None or plan is None:
             raise ValueError(f"{out} holds no training to go on with; `refdiff train` writes one.")
+        plan = DEFAULTS | plan  # of an older checkpoint
         for name, value in given.items():
             if value != plan[name]:
                 raise ValueError(
@@ -91,7 +94,7 @@ def run(args):
     data_rng, rng = (
         np.random.default_rng(s) for s in np.random.SeedSequence(count(plan["seed"], "--seed", 0)).spawn(2)
     )
-    data, mean, std = read_data(plan["data"], data_rng)
+    data, mean, std = read_data(plan["data"], data_rng, plan.get("as_is", False))
     # by its constructor and not from the betas kept: resuming is to give the same bits
     schedule = getattr(Schedule, plan["schedule"])(plan["T"])
     if found is None:
