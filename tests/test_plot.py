@@ -258,7 +258,7 @@ def test_elbo_terms_carries_the_means_of_the_bounds(shift):
     np.testing.assert_allclose([bar.get_width() for bar in bars], [best, best, more])
     assert bars[2].get_x() == pytest.approx(best)
     for line in (
-        "exact $-\\log p(x_0)$",
+        "exact $-\\log q(x_0)$",
         "for what it has not learnt",
         "reverse steps are Gaussian of fixed variance",
         f"$L_0$ = {trained.reconstruction.mean():.3g}".replace("-", "−")[:8],
@@ -269,6 +269,14 @@ def test_elbo_terms_carries_the_means_of_the_bounds(shift):
     (error,) = [c for c in gap.collections if len(c.get_segments()) == 2]
     whisker = np.ptp(error.get_segments()[0][:, 0]) / 2
     assert whisker == pytest.approx((ideal.total - exact).std() / np.sqrt(exact.size))
+
+
+def test_elbo_terms_takes_the_least_gap_where_it_is_known():
+    trained, ideal, exact = bounds()
+    figure = plot.elbo_terms(SCHEDULE, trained, ideal, exact, least=0.0123)
+    best, also_best, more = (bar for bar in figure.axes[2].patches if isinstance(bar, Rectangle))
+    assert best.get_width() == also_best.get_width() == more.get_x() == 0.0123
+    assert "ideal denoiser: 0.0123, the least possible" in words(figure)
 
 
 def test_elbo_terms_averages_the_difference_over_near_t():

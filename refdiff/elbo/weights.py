@@ -354,7 +354,8 @@ def simple_loss(schedule, denoiser, x_0, rng):
         x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon
 
     The norm sums over the d coordinates, as in the paper; code often takes their mean. It is an objective, not
-    a bound: L_{t-1} with all weights set to 1, averaged over t rather than summed.
+    a bound: L_{t-1} with all weights set to 1, averaged over t rather than summed, without the constants
+    d c_t and L_T, and with the squared error in place of L_0.
 
     Parameters
     ----------

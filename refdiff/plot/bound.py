@@ -40,8 +40,8 @@ from refdiff.schedule import Schedule
 
 
 @styled
-def elbo_terms(schedule, trained, ideal, exact):
-    r"""Draw the bound of a trained model, term by term, between the best possible one and the exact -log p(x_0).
+def elbo_terms(schedule, trained, ideal, exact, least=None):
+    r"""Draw the bound of a trained model, term by term, between the best possible one and the data's -log q(x_0).
 
     .. math:: \mathbb{E}_q\left[L_0 + \sum_{t=2}^T L_{t-1} + L_T\right] - \mathbb{E}_q\left[-\log q(x_0)\right]
         = \mathrm{KL}\left(q(x_{0:T}) \,\Vert\, p(x_{0:T})\right) \ge 0
@@ -57,6 +57,9 @@ def elbo_terms(schedule, trained, ideal, exact):
         Of the trained and of the ideal denoiser, at the same n points, with the same variances and decoder.
     exact : array_like, shape (n,)
         The true -log q(x_0) of these points, in nats; for mixture data ``-mixture.log_density(x_0)``.
+    least : float, optional
+        What the ideal denoiser's bound exceeds the entropy of the data by, if it is known exactly:
+        :func:`refdiff.likelihood.mixture_bound` less the entropy. Estimated from the points otherwise.
 
     Returns
     -------
@@ -87,10 +90,15 @@ def elbo_terms(schedule, trained, ideal, exact):
     grid = figure.add_gridspec(2, 2, width_ratios=[1.2, 1], height_ratios=[2.2, 1])
     _draw_terms(figure.add_subplot(grid[0, 0]), schedule, trained, ideal)
     _draw_running_sum(figure.add_subplot(grid[0, 1]), schedule, trained, ideal, exact.mean())
-    _draw_gap(figure.add_subplot(grid[1, :]), ideal.total - exact, trained.total - ideal.total)
-    above, unlearnt = (with_error(*_mean(gap)) for gap in (trained.total - exact, trained.total - ideal.total))
+    best, more = _mean(ideal.total - exact), _mean(trained.total - ideal.total)
+    above = _mean(trained.total - exact)
+    if least is not None:
+        best = float(least), 0.0
+        above = best[0] + more[0], more[1]
+    _draw_gap(figure.add_subplot(grid[1, :]), best, more, least is not None)
     figure.suptitle(
-        rf"The network's bound lies {above} nats above $-\log p(x_0)$, of which {unlearnt} are not learnt yet",
+        rf"The network's bound lies {with_error(*above)} nats above $-\log q(x_0)$,"
+        rf" of which {with_error(*more)} are not learnt yet",
         fontsize=11,
     )
     return figure
@@ -166,7 +174,7 @@ def _draw_running_sum(axes, schedule, trained, ideal, exact):
         axes.plot(t, start + np.cumsum(bound.terms[1:].mean(axis=1)), **style)
     axes.margins(y=0.14)
     axes.annotate(
-        rf"exact $-\log p(x_0)$ = {signed(exact, '.3f')} nats",
+        rf"exact $-\log q(x_0)$ = {signed(exact, '.3f')} nats",
         (0.02, exact),
         (0, 3),
         xycoords=axes.get_yaxis_transform(),
@@ -178,9 +186,9 @@ def _draw_running_sum(axes, schedule, trained, ideal, exact):
     logarithmic_steps(axes, schedule.T)
 
 
-def _draw_gap(axes, gap, excess):
+def _draw_gap(axes, gap, excess, known):
     """Draw what the bounds exceed the exact value by: of the ideal denoiser, and what the network adds to it."""
-    (best, best_error), (more, more_error) = _mean(gap), _mean(excess)
+    (best, best_error), (more, more_error) = gap, excess
     bar = {"height": 0.3, "linewidth": 0}
     axes.barh([1, 0], best, color=TRUTH, **bar)
     axes.barh(0, more, left=best, color=MODEL, **bar)
@@ -189,8 +197,8 @@ def _draw_gap(axes, gap, excess):
     )
     axes.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
     words = (
-        rf"ideal denoiser: {with_error(best, best_error)}, the least possible: reverse steps are Gaussian of"
-        r" fixed variance, $q(x_{t-1}\,|\,x_t)$ is not",
+        rf"ideal denoiser: {signed(best, '.4f') if known else with_error(best, best_error)}, the least possible:"
+        r" reverse steps are Gaussian of fixed variance, $q(x_{t-1}\,|\,x_t)$ is not",
         f"trained network: {with_error(more, more_error)} more, for what it has not learnt",
     )
     blank = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
