@@ -76,7 +76,7 @@ def jump(schedule, x_s, s, t):
 
     Notes
     -----
-    Source: Kingma et al. (2021), eq. 2 and 3. Identity: ``forward.jump``.
+    Source: Kingma et al. (2021), appendix A. Identity: ``forward.jump``.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def covariance(schedule, s, t):
 
     Notes
     -----
-    Source: from q(x_t | x_s), Kingma et al. (2021), eq. 2. Identity: ``forward.covariance``.
+    Source: from q(x_t | x_s), Kingma et al. (2021), appendix A. Identity: ``forward.covariance``.
 
     Examples
     --------

@@ -95,6 +95,12 @@ class Bound:
         -----
         Source: Ho, Jain & Abbeel (2020), Table 1, which reports it; the change of units is that of a density,
         Cover & Thomas (2006), eq. 8.71. Identity: ``elbo.bits_per_dim``.
+
+        Examples
+        --------
+        >>> bound = Bound(np.array([np.log(2.0)]), np.zeros((3, 1)), np.array([0.0]), d=1)
+        >>> bound.bits_per_dim(), bound.bits_per_dim(std=127.5).round(3)  # x_0 in [-1, 1], data in 0..255
+        (array([1.]), array([7.994]))
         """
         if std is None:
             return bits(self.total) / self.d

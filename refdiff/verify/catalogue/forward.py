@@ -142,7 +142,7 @@ class StepSize:
     judges="forward.jump",
     states=r"q(x_t \mid x_s) = \mathcal{N}\left(\sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s,\;"
     r" \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right) I\right), \qquad s < t",
-    source="Kingma et al. (2021), eq. 2 and 3",
+    source="Kingma et al. (2021), appendix A",
     statistics=4,
     coincides="With s = t - 1 it is the transition, with s = 0 the marginal: wrong ratios may be right at one of them.",
 )
@@ -279,7 +279,7 @@ class Diffuse:
     judges="forward.covariance",
     states=r"\operatorname{Cov}(x_s, x_t \mid x_0) = \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,(1 - \bar\alpha_s),"
     r" \qquad s \le t",
-    source="from q(x_t | x_s), Kingma et al. (2021), eq. 2",
+    source="from q(x_t | x_s), Kingma et al. (2021), appendix A",
     statistics=2,
     coincides="At s = t it is the variance of the marginal, which wrong paths may have too.",
 )
