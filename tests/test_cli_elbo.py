@@ -220,6 +220,14 @@ def test_ctrl_c_leaves_nothing_behind(model, tmp_path, capsys, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_checkpoint_of_the_tour_says_what_it_was_trained_on(tmp_path, capsys):
+    path = tmp_path / "moons.npz"
+    model = network.MLP(2, rng=np.random.default_rng(0), width=8, depth=1)
+    network.save(path, model, schedule=Schedule.vp(5), metadata={"data": "moons"})
+    assert main(["elbo", str(path), "-n", "20", "--out", str(tmp_path / "out")]) == cli.HOLDS
+    assert "20 new points of moons" in capsys.readouterr().out
+
+
 def test_a_checkpoint_without_schedule_is_refused(tmp_path, capsys):
     path = tmp_path / "bare.npz"
     network.save(path, network.MLP(2, rng=np.random.default_rng(0), width=8, depth=1))

@@ -710,11 +710,16 @@ def variance_ladder(rungs):
     means.set(title="mean ± 2 standard errors", xlabel="nats")
     figure.suptitle(
         f"{len(rungs)} unbiased estimators of one bound, {signed(average, '.3f')} nats: the variances differ"
-        f" {short_number(var.max() / var.min())}-fold, at equal cost"
-        f" {short_number((var * calls).max() / (var * calls).min())}-fold",
+        f" {_about(var.max() / var.min())}-fold, at equal cost"
+        f" {_about((var * calls).max() / (var * calls).min())}-fold",
         fontsize=11,
     )
     return figure
+
+
+def _about(ratio):
+    """Return a ratio of variances that were measured: more than two digits of it mean nothing."""
+    return short_number(float(f"{ratio:.2g}"))
 
 
 def _rungs(rungs):
