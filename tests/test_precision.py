@@ -9,6 +9,7 @@ from mpmath import mpf
 
 from refdiff import bayes, elbo, gaussian, likelihood
 from refdiff.gaussian import Gaussian
+from refdiff.mixture import GaussianMixture
 from refdiff.schedule import Schedule
 
 CONSTRUCTORS = {
@@ -249,3 +250,15 @@ def test_the_prior_s_term_keeps_its_digits_however_little_signal_is_left(T):
         at_0 = 2 * (-alpha_bar - mpmath.log1p(-alpha_bar)) / 2  # alpha_bar^2 / 2 for both coordinates
         # 1 - alpha_bar is rounded at 1e-16, and the divergence is quadratic in alpha_bar
         assert abs(elbo.prior_term(schedule, np.zeros(2)) - float(at_0)) <= 4e-16 * float(alpha_bar)
+
+
+def test_a_quadrature_does_not_settle_where_two_coarse_grids_agree_by_coincidence():
+    """Grids as 3 to 2 settled here at .799623328455, 5e-10 off: the error of the first happened to be near 0."""
+    data = GaussianMixture([0.5019, 0.1981, 0.3], [[-2.301], [0.8315], [0.0]], [0.186, 0.93, 0.597])
+    schedule = Schedule.from_betas([0.143])
+    x = np.linspace(-14, 14, 4001)[:, None]
+    left_open = np.exp(data.diffused(schedule, 1).log_density(x)) * data.posterior_x_0(schedule, x, 1).var[:, 0]
+    truth = schedule.snr[1] * np.trapezoid(left_open, x[:, 0])
+    assert data.eps_loss(schedule)[1] == pytest.approx(truth, rel=1e-13)
+    wave = GaussianMixture([1.0], [[0.0]], 1.0).expectation(lambda x: np.cos(8 * np.pi * x[:, 0]))
+    assert abs(wave) < 1e-14  # steps of 1/2, 1/4, ... all see a constant
