@@ -6,7 +6,7 @@ Generator) or raises a one-line error that names the rule, the value received an
 
 import numpy as np
 
-__all__ = ["call_denoiser", "check_rng", "count", "points", "real", "same_shape", "table"]
+__all__ = ["call_denoiser", "check_denoiser", "check_rng", "count", "points", "real", "same_shape", "table"]
 
 
 def real(value, name):
@@ -84,6 +84,12 @@ def same_shape(**arrays):
         raise ValueError(f"{' and '.join(arrays)} must have the same shape; got {got}. Broadcast explicitly if meant.")
 
 
+def check_denoiser(denoiser):
+    """Raise TypeError unless a denoiser can be called."""
+    if not callable(denoiser):
+        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
+
+
 def call_denoiser(denoiser, x_t, t):
     """Return denoiser(x_t, t) as float64, checked to have the shape of x_t.
 
@@ -94,8 +100,7 @@ def call_denoiser(denoiser, x_t, t):
     ValueError
         If it returns another shape.
     """
-    if not callable(denoiser):
-        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
+    check_denoiser(denoiser)
     eps_hat = points(denoiser(x_t, t), "denoiser(x_t, t)")
     if eps_hat.shape != x_t.shape:
         raise ValueError(f"denoiser(x_t, t) must have the shape of x_t, {x_t.shape}; got {eps_hat.shape}.")

@@ -37,13 +37,11 @@ def test_the_summary_adds_up_and_so_does_the_table(model, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["elbo", str(model), "-n", "50", "--out", str(out)]) == cli.HOLDS
     lines = summary(capsys.readouterr().out)
-    parts = [lines[name][0] for name in ("L_T", "L_1 + ... + L_{T-1}", "L_0")]
     found = json.loads((out / "bound.json").read_text())["nats"]
     for name, value in lines.items():  # what is printed is what is kept, to the digits that its error warrants
-        assert value[0] == pytest.approx(found[name or next(iter(lines))][0], abs=value[1])
+        assert value[0] == pytest.approx(found[name][0], abs=0.06 * value[1])
     total = found["bound: their sum"][0]
     assert total == pytest.approx(sum(found[name][0] for name in ("L_T", "L_1 + ... + L_{T-1}", "L_0")), rel=1e-12)
-    assert len(parts) == 3
     bits = found["bits per coordinate, of a density in the units of the data"][0]
     assert bits == pytest.approx(found["bound, one chain per point"][0] / (2 * np.log(2)), rel=1e-12)
     rows = table(out / "terms.csv")

@@ -9,7 +9,7 @@ import numpy as np
 
 from refdiff import forward, reverse
 from refdiff.bayes import posterior, require_signal
-from refdiff.checks import check_rng, real, table
+from refdiff.checks import check_denoiser, check_rng, real, table
 from refdiff.elbo.bound import Bound
 from refdiff.elbo.terms import (
     check_decoder,
@@ -612,8 +612,7 @@ def bins_of(decoder, bins):
 
 def check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins):
     """Check, before any work is done, what every form of the bound is given beside its points."""
-    if not callable(denoiser):
-        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
+    check_denoiser(denoiser)
     require_signal(schedule, schedule.T)
     reverse.var(schedule, schedule.T, variance)
     reverse.decoder_var(schedule, decoder_var)
