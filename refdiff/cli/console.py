@@ -1,12 +1,15 @@
-r"""What the commands share: progress, exit codes of verdicts, lines of a table, files written whole."""
+r"""What the commands share: progress, exit codes, lines of a table, somebody's code by name, files written whole."""
 
+import importlib
+import importlib.util
 import math
 import sys
+from pathlib import Path
 
 from refdiff import cli
 from refdiff.files import whole
 
-__all__ = ["EXPLAINED", "HEAD", "exit_code", "line", "progress", "write_text"]
+__all__ = ["EXPLAINED", "HEAD", "exit_code", "line", "load_attribute", "no_such", "progress", "write_text"]
 
 
 def progress(total, what):
@@ -24,13 +27,16 @@ EXPLAINED = (
 
 
 def line(verdict):
-    """Return a verdict as one line of the table under HEAD, and a second one that says why if it does not hold."""
+    """Return a verdict as one line of the table under HEAD, and lines that say why if it does not hold."""
     found = f"{verdict.claimed:>12.6g} {verdict.measured:>12.6g} {verdict.error:>6.0e} {verdict.p_value:>6.0e}"
     catches = f"{100 * verdict.detects:>6.2g} %" if verdict.detects < math.inf else f"{'–':>8}"
     row = f"{verdict.status:<12} {verdict.key:<34} {found} {catches}"
     if verdict.holds:
         return row
-    return f"{row}\n{'':<12} {verdict.message or f'{verdict.what}, on {verdict.case}'}"
+    rows = [row, f"{'':<12} {verdict.why}"]
+    if verdict.smallest is not None:
+        rows.append(f"{'':<12} smallest: {verdict.smallest}")
+    return "\n".join(rows)
 
 
 def no_such(key, identities, errata, wanted="identity"):
@@ -66,3 +72,95 @@ def write_text(path, text):
     """Write text to a file that appears whole or not at all."""
     with whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def load_attribute(text):
+    """Return what ``module:attribute`` or ``path/to/file.py:attribute`` names; the attribute may be dotted.
+
+    The module is searched in the working directory first, and a file may import its neighbours.
+
+    Raises
+    ------
+    ValueError
+        If there is no colon, no such module or file, no such attribute, or if importing it raises.
+    """
+    where, colon, attribute = text.rpartition(":")
+    if not colon or not where.strip(".") or not attribute or (where[0] == "." and where[1:2] not in "./\\"):
+        module, _, name = text.strip(":.").rpartition(".")
+        meant = f"{module}:{name}" if module and name != "py" else f"{text.strip(':.') or 'mymodule'}:posterior"
+        raise ValueError(
+            f"{text!r} names nothing that can be loaded: write MODULE:ATTRIBUTE or FILE.py:ATTRIBUTE, such as {meant}."
+        )
+    is_file = where.endswith(".py") or "/" in where or "\\" in where
+    found, path = _load_file(where) if is_file else _load_module(where), where
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            names = [one for one in dir(found) if not one.startswith("_")]
+            raise ValueError(f"{path} has no attribute {name!r}. {_nearest(name, names)}") from None
+        path = f"{path}.{name}" if ":" in path else f"{path}:{name}"
+    return found
+
+
+def _load_module(name):
+    """Import a module by its dotted name, from the working directory first."""
+    _search(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise _raised(name, error) from error
+        near = _nearest(name, [one.stem for one in Path.cwd().glob("*.py")], "")
+        raise ValueError(
+            f"there is no module {name!r}, neither in the working directory, {Path.cwd()}, nor among those installed."
+            f" {near or 'A file elsewhere? Write path/to/file.py:ATTRIBUTE.'}"
+        ) from None
+    except (Exception, SystemExit) as error:
+        raise _raised(name, error) from error
+
+
+def _load_file(where):
+    """Import a file by its path; it becomes the module of its name, as if its folder were the working directory."""
+    path = Path(where if where.endswith(".py") else f"{where}.py").resolve()
+    if not path.is_file():
+        near = _nearest(path.stem, [one.stem for one in path.parent.glob("*.py")], "")
+        raise ValueError(f"there is no file {path}. {near}".rstrip())
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    _search(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    if loaded is None:
+        sys.modules[path.stem] = module  # so that its functions can be sent to other processes
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if loaded is None:
+            del sys.modules[path.stem]
+        raise _raised(where, error) from error
+    return module
+
+
+def _search(folder):
+    """Let a folder be searched first, as Python does with that of a script."""
+    if sys.path[:1] != [str(folder)]:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+
+
+def _raised(name, error):
+    """Return the error for a module that could not be imported because its own code raised."""
+    return ValueError(f"importing {name} raised {type(error).__name__}: {error}")
+
+
+def _nearest(name, names, otherwise=None):
+    """Return a hint at the names that are like this one, or else at those that there are."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, names, 3, 0.5):
+        return f"Did you mean {' or '.join(near)}?"
+    if otherwise is not None:
+        return otherwise
+    return f"It has {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else "It has no public names."

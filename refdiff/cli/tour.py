@@ -199,7 +199,6 @@ def run(args):
     from refdiff.cli import report as pages
     from refdiff.cli.console import exit_code, progress, write_text
     from refdiff.cli.errata import refutation
-    from refdiff.cli.verify import as_json
 
     start = time.perf_counter()
     count(args.seed, "--seed", 0)
@@ -232,7 +231,7 @@ def run(args):
         say("the forward process, walked from its definition: forward.gif")
 
         judged = verify.judge(seed=args.seed, progress=lambda _: bar.update())
-        results["verify"] = as_json(judged)
+        results["verify"] = judged.as_json()
         held = sum(verdict.holds for verdict in judged.verdicts.values())
         say(f"{held} of {len(judged.verdicts)} identities hold")
         results["errata"] = [refutation(erratum) for erratum in verify.ERRATA.values()]

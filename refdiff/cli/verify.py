@@ -1,21 +1,54 @@
-r"""Judge refdiff by its catalogue: each identity on exact and on Monte Carlo evidence."""
+r"""Judge refdiff, or an implementation of your own, identity by identity, on exact and on Monte Carlo evidence."""
 
+import contextlib
+import inspect
 import json
-import math
+from types import SimpleNamespace
 
-from refdiff.cli.console import EXPLAINED, HEAD, exit_code, line, no_such, progress, write_text
+from refdiff import cli
+from refdiff.cli.console import EXPLAINED, HEAD, exit_code, line, load_attribute, no_such, progress, write_text
 
-HELP = "judge refdiff, identity by identity"
+HELP = "judge refdiff, or your own implementation, identity by identity"
+
+
+def percent(text):
+    """Return a relative error given as "1%" or "0.01"."""
+    import argparse
+
+    try:
+        error = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        error = 0.0
+    if not 0 < error < 1:
+        raise argparse.ArgumentTypeError(f"an error such as 1% or 0.01 is wanted; got {text!r}.")
+    return error
 
 
 def add_arguments(command):
     command.add_argument("keys", nargs="*", metavar="KEY", help="identities or chapters, such as bayes; all by default")
+    command.add_argument(
+        "--implementation",
+        metavar="MODULE:ATTRIBUTE",
+        help="what to judge: a module or namespace with some of refdiff's names, or a scheduler of diffusers;"
+        " also FILE.py:ATTRIBUTE",
+    )
     command.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
     command.add_argument(
         "--budget",
         choices=("quick", "default", "thorough"),
         default="default",
-        help="samples a statistic, and cases: quick takes seconds, thorough minutes",
+        help="samples a statistic, and cases: quick and default take seconds, thorough (all errors of 0.5%%) hours",
+    )
+    command.add_argument(
+        "--until",
+        type=percent,
+        metavar="ERROR",
+        help="go on until relative errors of this size, such as 1%%, would have been caught; Ctrl-C at any time",
+    )
+    command.add_argument("--seconds", type=float, help="with --until: stop after about so many")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1); same report")
+    command.add_argument(
+        "--time-limit", type=float, default=60.0, metavar="S", help="seconds for one piece of evidence (default: 60)"
     )
     command.add_argument("--json", metavar="FILE", help="also write the report there")
 
@@ -24,58 +57,81 @@ def run(args):
     from refdiff import verify
     from refdiff.checks import count
 
-    keys = args.keys or None
-    chapters = {one.chapter for one in verify.CATALOGUE.values()}
-    for key in args.keys:
-        if key not in verify.CATALOGUE and key not in chapters:
-            raise no_such(key, verify.CATALOGUE, verify.ERRATA)
     count(args.seed, "--seed", 0)
-    number = sum(keys is None or one.key in keys or one.chapter in keys for one in verify.CATALOGUE.values())
+    count(args.jobs, "--jobs", 1)
+    implementation = loaded(args.implementation) if args.implementation else None
+    identities = verify.identities_of(implementation)
+    keys = args.keys or None
+    for key in args.keys:
+        if key not in identities and key not in {one.chapter for one in identities.values()}:
+            raise no_such(key, identities, verify.ERRATA)
+    number = sum(keys is None or one.key in keys or one.chapter in keys for one in identities.values())
     print(HEAD)
-    with progress(number, "verify") as bar:
+    with progress(number, "verify") as bar, workers(args.jobs) as executor:
 
         def say(verdict):
             bar.write(line(verdict), file=None)  # above the bar, on stdout
             bar.update()
 
-        report = verify.judge(seed=args.seed, only=keys, budget=args.budget, progress=say)
+        report = verify.judge(
+            implementation,
+            seed=args.seed,
+            only=keys,
+            budget=args.budget,
+            progress=say,
+            until=args.until,
+            seconds=args.seconds,
+            executor=executor,
+            time_limit=args.time_limit,
+        )
+    print(summary(report))
+    if args.json:
+        write_text(args.json, json.dumps(report.as_json(), indent=2) + "\n")
+    return cli.INTERRUPTED if report.interrupted else exit_code(report)
+
+
+def loaded(text):
+    """Return the implementation that ``module:attribute`` names; a scheduler of diffusers gets its adapter."""
+    from refdiff.verify import adapters
+
+    found = load_attribute(text)
+    if inspect.isfunction(found):  # under its own name
+        return SimpleNamespace(**{found.__name__: found})
+    if not all(hasattr(found, name) for name in ("set_timesteps", "add_noise", "step")):
+        return found
+    return adapters.from_diffusers(found() if isinstance(found, type) else found)
+
+
+@contextlib.contextmanager
+def workers(jobs):
+    """Give an executor of so many processes, or None for one."""
+    if jobs == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs) as executor:
+        yield executor
+
+
+def summary(report):
+    """Return what a run found, in a few lines."""
+    from refdiff import verify
+
     seconds = sum(verdict.seconds for verdict in report.verdicts.values())
     held = len(report.verdicts) - len(report.refuted) - len(report.inconclusive)
-    print(
-        f"\n{held} of {len(report.verdicts)} identities hold, {len(report.refuted)} refuted,"
-        f" {len(report.inconclusive)} inconclusive; seed {report.seed}, {seconds:.1f} s.\n"
-        f"{EXPLAINED}\n{report.statistics:,} statistics share a chance of {verify.ALPHA:g} of any false alarm."
-    )
-    if args.json:
-        write_text(args.json, json.dumps(as_json(report), indent=2) + "\n")
-    return exit_code(report)
-
-
-def as_json(report):
-    """Return a Report as what JSON can hold."""
-
-    def number(x):
-        return x if math.isfinite(x) else None
-
-    verdicts = {
-        key: {
-            "status": one.status,
-            "what": one.what,
-            "claimed": number(one.claimed),
-            "measured": number(one.measured),
-            "p_value": number(one.p_value),
-            "error": number(one.error),
-            "detects": number(one.detects),
-            "samples": one.samples,
-            "seconds": round(one.seconds, 4),
-            "message": one.message,
-        }
-        for key, one in report.verdicts.items()
-    }
-    return {
-        "seed": report.seed,
-        "budget": report.budget,
-        "statistics": report.statistics,
-        "verdicts": verdicts,
-        "not_provided": report.not_provided,
-    }
+    lines = [
+        "",
+        f"{held} of {len(report.verdicts)} identities hold, {len(report.refuted)} refuted,"
+        f" {len(report.inconclusive)} inconclusive; seed {report.seed}, {seconds:.1f} s of work.",
+        EXPLAINED,
+        f"{report.statistics:,} statistics share a chance of {verify.ALPHA:g} of any false alarm.",
+        f"Fingerprint {report.fingerprint}: the same seed gives the same one, whatever --jobs.",
+    ]
+    if report.not_provided:
+        judged = sorted({name for key in report.verdicts for name in report.verdicts[key].functions})
+        lines.append(
+            f"{len(report.not_provided)} identities are about functions that are not provided, and were not judged.\n"
+            f"Judged: {', '.join(judged)}."
+        )
+    return "\n".join(lines)

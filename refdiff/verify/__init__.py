@@ -6,9 +6,11 @@ judged. ``CATALOGUE`` holds the identities, ``ERRATA`` wrong formulas found in p
 
 from refdiff import CHAPTERS
 from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills CATALOGUE and ERRATA
-from refdiff.verify.errata.sources import SOURCES
+from refdiff.verify.examine import examine, identities_of, power_is_certified
 from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided, sort_by_chapter
-from refdiff.verify.judge import ALPHA, BUDGETS, Report, Verdict, examine, judge, power_is_certified
+from refdiff.verify.judge import ALPHA, BUDGETS, judge
+from refdiff.verify.report import Counterexample, Report, Verdict
+from refdiff.verify.texts import SOURCES
 
 __all__ = [
     "ALPHA",
@@ -16,6 +18,7 @@ __all__ = [
     "CATALOGUE",
     "ERRATA",
     "SOURCES",
+    "Counterexample",
     "Erratum",
     "Identity",
     "NotProvided",
@@ -23,6 +26,7 @@ __all__ = [
     "Report",
     "Verdict",
     "examine",
+    "identities_of",
     "judge",
     "power_is_certified",
 ]

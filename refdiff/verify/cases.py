@@ -5,7 +5,7 @@ any order between .05 and .6 and x_0 far out they are wrong in the first. A case
 of integers and reals: a seeded generator here, Hypothesis in the tests (which then shrinks it).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from refdiff.mixture import GaussianMixture
 from refdiff.schedule import Schedule
 
-__all__ = ["DESIGNED", "Case", "RandomSource"]
+__all__ = ["DESIGNED", "HAND", "Case", "RandomSource", "Watched"]
 
 
 class RandomSource:
@@ -160,3 +160,50 @@ DESIGNED = (
         spread=(0.25, 0.25),
     ),
 )
+
+
+def _by_hand(beta, t=None):
+    """Return a case whose numbers fit on the back of an envelope: one coordinate, rational roots of alpha_bar."""
+    return Case(
+        beta=beta,
+        t=len(beta) if t is None else t,
+        s=1,
+        x_0=(2.0,),
+        x_t=(1.0,),
+        eps=(-1.0,),
+        var_q=0.5,
+        var_p=1.25,
+        slope=0.5,
+        intercept=0.25,
+        weight=0.25,
+        spread=(0.25, 0.5),
+    )
+
+
+# alpha_bar = .64, .16 (signal rates .8 and .4); then .25, .16; and a third step to .04
+HAND = (_by_hand((0.36, 0.75)), _by_hand((0.75, 0.36)), _by_hand((0.36, 0.75, 0.75)), _by_hand((0.75, 0.36, 0.75), t=2))
+
+
+@dataclass(frozen=True)
+class Watched(Case):
+    """A case that remembers which of its numbers were looked at."""
+
+    seen: set = field(default_factory=set, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, case):
+        """Return a watched copy of a case."""
+        return cls(**{one.name: getattr(case, one.name) for one in fields(Case)})
+
+    def __getattribute__(self, name):
+        if name in NUMBERS:
+            object.__getattribute__(self, "seen").add(name)
+        return object.__getattribute__(self, name)
+
+    @property
+    def given(self):
+        """The numbers that were looked at, by name."""
+        return {name: object.__getattribute__(self, name) for name in NUMBERS if name in self.seen}
+
+
+NUMBERS = tuple(one.name for one in fields(Case))

@@ -41,9 +41,14 @@ class Identity:
         The idea of the evidence, in a sentence or two.
     exact, monte_carlo : callable
         ``route(claimed, case, evidence)``, where `claimed` offers the functions judged under their dotted
-        names and `evidence` is an Exact or a Trial that collects what is found.
+        names and `evidence` is an Exact or a Trial that collects what is found. An identity that an implementation
+        brings along may have no Monte Carlo route.
     statistics : int
         How many statistics the Monte Carlo route may record: its share of the budget of false alarms.
+    once : bool
+        Whether the evidence brings its own numbers, so that one case is enough.
+    in_place : bool
+        Whether the functions judged are meant to change their arguments; else they get copies.
     """
 
     key: str
@@ -54,13 +59,15 @@ class Identity:
     coincides: str
     why: str
     exact: Callable
-    monte_carlo: Callable
-    statistics: int
+    monte_carlo: Callable | None = None
+    statistics: int = 0
+    once: bool = False
+    in_place: bool = False
 
     @property
     def code(self):
         """The source of the evidence, for a reader."""
-        return inspect.getsource(self.exact) + "\n" + inspect.getsource(self.monte_carlo)
+        return "\n".join(inspect.getsource(route) for route in (self.exact, self.monte_carlo) if route is not None)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Erratum:
     fails: bool
 
 
-def identity(key, *, judges, states, source, statistics, coincides=""):
+def identity(key, *, judges, states, source, statistics, coincides="", in_place=False):
     """Enter an identity into the catalogue; decorates a class with static methods `exact` and `monte_carlo`."""
 
     def register(routes):
@@ -120,6 +127,7 @@ def identity(key, *, judges, states, source, statistics, coincides=""):
             exact=routes.exact,
             monte_carlo=routes.monte_carlo,
             statistics=statistics,
+            in_place=in_place,
         )
         return routes
 
@@ -150,11 +158,12 @@ class Provided:
     """An implementation as the catalogue sees it: its functions under dotted names, some perhaps replaced.
 
     The implementation may have chapters (``bayes.posterior``) or be flat (``posterior``). What it lacks raises
-    :class:`NotProvided`.
+    :class:`NotProvided`. A guard stands between its functions and whoever calls them.
     """
 
-    def __init__(self, implementation, replaced=None, path=""):
+    def __init__(self, implementation, replaced=None, path="", guard=None):
         self._implementation, self._replaced, self._path = implementation, dict(replaced or {}), path
+        self._guard = guard
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -163,14 +172,15 @@ class Provided:
         if path in self._replaced:
             return self._replaced[path]
         if not self._path:  # a chapter, or the flat namespace in its place
-            return Provided(getattr(self._implementation, name, self._implementation), self._replaced, path)
+            chapter = getattr(self._implementation, name, self._implementation)
+            return Provided(chapter, self._replaced, path, self._guard)
         if not hasattr(self._implementation, name):
             raise NotProvided(path)
         found = getattr(self._implementation, name)
         methods = {key.removeprefix(path + "."): f for key, f in self._replaced.items() if key.startswith(path + ".")}
         if methods and isinstance(found, type):
             return types.new_class(name, (found,), exec_body=lambda body: body.update(methods))
-        return found
+        return found if self._guard is None else self._guard.wrap(found, path)
 
     def lookup(self, dotted):
         """Return the object of a dotted name, or raise :class:`NotProvided`."""

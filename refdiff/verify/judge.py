@@ -1,121 +1,38 @@
 r"""The judge: runs identities on cases and says holds, refuted or inconclusive, with a stated error rate.
 
-Over a whole run the chance of a false alarm is at most 1e-6: each of its K statistics is given 1e-6 / K.
-Streams of random numbers derive from the identity, the seed and the case, so a verdict can be replayed.
+Over a whole run the chance of a false alarm is at most 1e-6: each of its K statistics is given 1e-6 / K, and where a
+run looks at its samples more than once, each look a part of that. Random numbers derive from the identity, the seed,
+the case and the chunk, so that a verdict can be replayed, and does not depend on who computed which part of it.
 """
 
 import importlib
 import math
+import pickle
 import time
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from refdiff.verify.cases import DESIGNED, Case, RandomSource
-from refdiff.verify.evidence import Exact, Inconclusive, Trial, stream
-from refdiff.verify.identity import CATALOGUE, NotProvided, Provided
+from refdiff.verify.evidence import Inconclusive, stream
+from refdiff.verify.examine import Task, find, identities_of, portable, precision_of, run
+from refdiff.verify.report import Report, Verdict
+from refdiff.verify.smallest import smallest_counterexample
 
-__all__ = ["ALPHA", "BUDGETS", "Report", "Verdict", "alpha_per_statistic", "examine", "judge", "power_is_certified"]
+__all__ = ["ALPHA", "BUDGETS", "Budget", "alpha_per_statistic", "judge"]
 
 ALPHA = 1e-6  # the chance that a run over right code raises any false alarm
-BUDGETS = {  # samples per statistic, and cases drawn beside the designed ones
-    "quick": (4_000, 1),
-    "default": (20_000, 4),
-    "thorough": (400_000, 16),
-}
-
-
-class Overspent(Exception):
-    """Raised where a route records more statistics than it was budgeted: a fault of the catalogue, of nobody judged."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the evidence says about one identity.
+class Budget:
+    """What a run may spend: samples of a chunk, cases drawn beside the designed ones, and the error to be known."""
 
-    Attributes
-    ----------
-    key : str
-    status : {"holds", "refuted", "inconclusive"}
-    what : str
-        The comparison or statistic that is reported: the worst one.
-    claimed, measured : float
-        Its two numbers.
-    p_value : float
-        The smallest p-value of all statistics; 1.0 where there were none.
-    error : float
-        The largest relative error of all exact comparisons.
-    detects : float
-        The smallest relative error that the Monte Carlo route would have caught with probability .99.
-    samples : int
-        Per statistic, over all cases.
-    seconds : float
-    message : str
-        What went wrong, if anything did.
-    case : Case or None
-        The case that refutes, or the last one.
-    """
-
-    key: str
-    status: str
-    what: str = ""
-    claimed: float = math.nan
-    measured: float = math.nan
-    p_value: float = 1.0
-    error: float = 0.0
-    detects: float = math.inf
-    samples: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    case: Case | None = None
-
-    @property
-    def holds(self):
-        """Whether the claim survived all its evidence."""
-        return self.status == "holds"
-
-    def __str__(self):
-        if self.message:
-            return f"{self.key:36} {self.status:12} {self.message}"
-        line = f"{self.key:36} {self.status:12} claimed {self.claimed:<12.6g} measured {self.measured:<12.6g}"
-        return f"{line} error {self.error:.1e}  p {self.p_value:.1e}  {self.what}"
+    n: int
+    drawn: int
+    until: float | None = None
 
 
-@dataclass
-class Report:
-    """The verdicts of one run.
-
-    Attributes
-    ----------
-    verdicts : dict
-        Key to Verdict.
-    not_provided : list of str
-        Keys of identities about functions that the implementation lacks. They were not judged.
-    statistics : int
-        K, the number of statistics that the false-alarm budget was divided by.
-    """
-
-    seed: int
-    budget: str
-    statistics: int = 0
-    verdicts: dict = field(default_factory=dict)
-    not_provided: list = field(default_factory=list)
-
-    @property
-    def refuted(self):
-        """Keys of the identities that were refuted."""
-        return [key for key, verdict in self.verdicts.items() if verdict.status == "refuted"]
-
-    @property
-    def inconclusive(self):
-        """Keys of the identities about which the evidence was too thin."""
-        return [key for key, verdict in self.verdicts.items() if verdict.status == "inconclusive"]
-
-    def __str__(self):
-        lines = [str(verdict) for verdict in self.verdicts.values()]
-        if self.not_provided:
-            lines.append(f"{len(self.not_provided)} identities are about functions that are not provided")
-        return "\n".join(lines)
+BUDGETS = {"quick": Budget(4_000, 1), "default": Budget(20_000, 4), "thorough": Budget(20_000, 1, until=0.005)}
+TOGETHER = 16  # chunks of a task, at most: what is computed, and merged, in one place
 
 
 def alpha_per_statistic(identities, runs, alpha=ALPHA):
@@ -123,79 +40,18 @@ def alpha_per_statistic(identities, runs, alpha=ALPHA):
     return alpha / max(1, runs * sum(one.statistics for one in identities))
 
 
-def examine(identity, provided, case, *, seed=0, n=4_000, alpha=1e-9, routes=("exact", "monte_carlo")):
-    """Return the evidence of one identity on one case: a list of comparisons and statistics.
-
-    Raises
-    ------
-    NotProvided
-        If a function judged is missing.
-    Inconclusive
-        If n is too small for what the route needs.
-    Overspent
-        If the route recorded more statistics than its share of the budget.
-    """
-    for name in identity.judges:
-        provided.lookup(name)
-    found = []
-    if "exact" in routes:
-        exact = Exact()
-        identity.exact(provided, case, exact)
-        found += exact.found
-    if "monte_carlo" in routes:
-        trial = Trial(stream(identity.key, seed, case), n, alpha)
-        identity.monte_carlo(provided, case, trial)
-        if len(trial.found) > identity.statistics:
-            raise Overspent(f"{identity.key} recorded {len(trial.found)} statistics, budgeted {identity.statistics}")
-        found += trial.found
-    return found
-
-
-def _verdict(identity, provided, cases, seed, n, alpha):
-    """Run one identity over cases, and stop at the first that refutes it."""
-    start, found, status, message = time.perf_counter(), [], "holds", ""
-    case = None
-    for case in cases:
-        try:
-            now = examine(identity, provided, case, seed=seed, n=n, alpha=alpha)
-        except (NotProvided, Overspent):
-            raise
-        except Inconclusive as reason:
-            status, message = "inconclusive", str(reason)
-            continue
-        except Exception as error:  # whatever an implementation raises is its answer, and it is the wrong one
-            status, message = "refuted", f"raised {type(error).__name__}: {error}"
-            found = []
-            break
-        found += now
-        if not all(one.holds for one in now):
-            found, status, message = [one for one in now if not one.holds], "refuted", ""
-            break
-    statistics = [one for one in found if hasattr(one, "p_value")]
-    comparisons = [one for one in found if hasattr(one, "error")]
-    if not found and not message:
-        status, message = "inconclusive", "the routes recorded no evidence"
-    worst = min(statistics, key=lambda one: one.p_value) if statistics else None
-    if comparisons and (worst is None or status == "refuted"):
-        worst = max(comparisons, key=lambda one: one.error / one.tolerance)
-    what, (claimed, measured) = (worst.what, worst.worst()) if worst else ("", (math.nan, math.nan))
-    return Verdict(
-        identity.key,
-        status,
-        what,
-        claimed,
-        measured,
-        p_value=min((one.p_value for one in statistics), default=1.0),
-        error=max((one.error for one in comparisons), default=0.0),
-        detects=max((one.detects for one in statistics), default=math.inf),
-        samples=n,
-        seconds=time.perf_counter() - start,
-        message=message,
-        case=case,
-    )
-
-
-def judge(implementation=None, seed=0, only=None, budget="default", progress=None):
+def judge(
+    implementation=None,
+    seed=0,
+    only=None,
+    budget="default",
+    progress=None,
+    *,
+    until=None,
+    seconds=None,
+    executor=None,
+    time_limit=60.0,
+):
     """Judge an implementation by the catalogue.
 
     Parameters
@@ -204,13 +60,24 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
         Anything with some of the public names, flat (``posterior``) or by chapter (``bayes.posterior``); refdiff itself
         by default. Functions take the arguments of refdiff's: a Schedule, points of shape (n, d) or (d,), and t as one
         integer or as an array of shape (n,). A law may be any object with ``mean`` and ``var`` of the points' shape.
+        Arrays are handed over as copies.
     seed : int
-        Of the whole run. The same seed gives the same report.
+        Of the whole run. The same seed gives the same report, digit for digit, whatever the executor.
     only : str or sequence of str, optional
         Keys, or chapters, to judge; all by default.
     budget : {"quick", "default", "thorough"}
+        4,000 or 20,000 samples a statistic and case; thorough goes on until errors of 0.5 % are known.
     progress : callable, optional
         Called with each Verdict as it is reached.
+    until : float, optional
+        Go on drawing until each identity is refuted, or would have been with probability .99 were any of its
+        statistics off by this relative error. The looks in between are paid for, so one may stop at any time.
+    seconds : float, optional
+        With `until`: stop after about so many seconds. What is not known by then is inconclusive, as after Ctrl-C.
+    executor : concurrent.futures.Executor, optional
+        Where to compute; here, one after another, by default. For another process the implementation must be picklable.
+    time_limit : float or None
+        Seconds for one route on one case and one chunk of samples. Longer counts as a refutation.
 
     Returns
     -------
@@ -233,32 +100,40 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
     >>> def posterior(schedule, x_0, x_t, t):
     ...     mean = bayes.posterior(schedule, x_0, x_t, t).mean
     ...     return Gaussian(mean, schedule.beta[schedule.index(t, x_t)])
-    >>> judge(SimpleNamespace(posterior=posterior), only="bayes", budget="quick").refuted
+    >>> report = judge(SimpleNamespace(posterior=posterior), only="bayes", budget="quick")
+    >>> report.refuted
     ['bayes.posterior_var']
+    >>> print(report.verdicts["bayes.posterior_var"].smallest)
+    with beta = (0.36, 0.75), t = 1, x_0 = 2, x_t = 1: Var[x_{t-1} | x_t, x_0] is 0, not 0.36
     """
     if implementation is None:
         implementation = importlib.import_module("refdiff")
     if budget not in BUDGETS:
         raise ValueError(f"budget must be one of {', '.join(BUDGETS)}; got {budget!r}.")
-    n, drawn = BUDGETS[budget]
-    wanted = [only] if isinstance(only, str) else only
-    identities = [one for one in CATALOGUE.values() if wanted is None or one.key in wanted or one.chapter in wanted]
-    known = {*CATALOGUE, *(one.chapter for one in CATALOGUE.values())}
-    if wanted is not None and (unknown := sorted(set(wanted) - known)):
-        raise ValueError(f"no identity or chapter is called {unknown[0]!r}; `refdiff show` lists them.")
-    report = Report(seed, budget, statistics=(len(DESIGNED) + drawn) * sum(one.statistics for one in identities))
-    alpha, provided = alpha_per_statistic(identities, len(DESIGNED) + drawn), Provided(implementation)
-    for identity in identities:
-        source = RandomSource(stream("cases", identity.key, seed))
-        cases = (*DESIGNED, *(Case.draw(source) for _ in range(drawn)))
-        try:
-            verdict = _verdict(identity, provided, cases, seed, n, alpha)
-        except NotProvided:
-            report.not_provided.append(identity.key)
+    until = BUDGETS[budget].until if until is None else until
+    if until is not None and not 0 < until < 1:
+        raise ValueError(f"until is a relative error, between 0 and 1 (0.01 for 1 %); got {until!r}.")
+    if seconds is not None and until is None:
+        raise ValueError("seconds limits a run with until=...; without, the samples are what the budget says.")
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit must be positive, or None for no limit; got {time_limit!r}.")
+    identities = _chosen(identities_of(implementation), only)
+    hearings = [Hearing(one, _cases(implementation, one, seed, budget)) for one in identities]
+    K = sum(one.identity.statistics * len(one.cases) for one in hearings)
+    court = Court(implementation, seed, BUDGETS[budget].n, ALPHA / max(1, K), executor, time_limit)
+    report = Report(seed, budget, K, until)
+    rounds = court.once(hearings) if until is None else court.rounds(hearings, until, seconds)
+    for hearing, verdict in rounds:
+        if verdict is None:
+            report.not_provided.append(hearing.identity.key)
             continue
-        report.verdicts[identity.key] = verdict
+        report.verdicts[verdict.key] = verdict
         if progress is not None:
             progress(verdict)
+    report.interrupted = court.interrupted
+    order = [one.key for one in identities]
+    report.verdicts = {key: report.verdicts[key] for key in order if key in report.verdicts}
+    report.not_provided.sort(key=order.index)
     if not report.verdicts:
         names = sorted({name for identity in identities for name in identity.judges})
         raise ValueError(
@@ -267,27 +142,231 @@ def judge(implementation=None, seed=0, only=None, budget="default", progress=Non
     return report
 
 
-def power_is_certified(identity, right, wrong, case, *, seed=0, n=4_000, alpha=1e-9):
-    """Return whether the Monte Carlo route rejects `wrong` on this case with probability at least .99.
+def _chosen(identities, only):
+    """Return the identities of the keys and chapters asked for."""
+    wanted = [only] if isinstance(only, str) else only
+    known = {*identities, *(one.chapter for one in identities.values())}
+    if wanted is not None and (unknown := sorted(set(wanted) - known)):
+        raise ValueError(f"no identity or chapter is called {unknown[0]!r}; `refdiff show` lists them.")
+    return [one for one in identities.values() if wanted is None or one.key in wanted or one.chapter in wanted]
 
-    Both are given the same stream. Where the samples do not depend on the claim, the proof is that what the wrong
-    claim accepts and what the right claim makes typical have nothing in common. Where they do (a wrong sampler draws
-    its own samples), it is that their mean lies outside what is accepted by more than four and a half of its
-    standard errors, which a repetition makes up for with probability below .01.
-    """
-    claims = []
-    for provided in (right, wrong):
-        trial = Trial(stream(identity.key, seed, case), n, alpha)
-        identity.monte_carlo(provided, case, trial)
-        claims.append({one.what: one for one in trial.found})
-    of_right, of_wrong = claims
-    for what, truth in of_right.items():
-        claim = of_wrong.get(what)
-        if claim is None or claim.claimed.shape != truth.claimed.shape:
-            continue
-        same_samples = abs(claim.measured - truth.measured) <= 1e-9 * truth.scale
-        apart = (truth.typical[0] > claim.accepts[1]) | (truth.typical[1] < claim.accepts[0])
-        outside = np.maximum(claim.measured - claim.accepts[1], claim.accepts[0] - claim.measured)
-        if np.where(same_samples, apart, outside > 4.5 * claim.margin).any():
-            return True
-    return False
+
+def _cases(implementation, identity, seed, budget):
+    """Return the cases of an identity: designed and drawn ones, or those that the implementation can be asked about."""
+    if identity.once:
+        return DESIGNED[:1]
+    source, drawn = RandomSource(stream("cases", identity.key, seed)), BUDGETS[budget].drawn
+    if callable(own := getattr(implementation, "cases", None)):
+        return tuple(own(source, drawn))
+    return (*DESIGNED, *(Case.draw(source) for _ in range(drawn)))
+
+
+class Hearing:
+    """What has been heard about one identity so far, case by case."""
+
+    def __init__(self, identity, cases):
+        self.identity, self.cases = identity, cases
+        self.comparisons, self.tallies = [[] for _ in cases], [{} for _ in cases]
+        self.failed, self.silent = [""] * len(cases), [""] * len(cases)
+        self.missing, self.hung, self.seconds = False, False, 0.0
+        self.chunks, self.chunks_heard, self.looks = 0, 0, 0
+
+    def hear(self, task, outcome):
+        """Take in what a task found; tasks of a case are heard in the order of their chunks."""
+        self.seconds += outcome.seconds
+        self.missing |= bool(outcome.missing)
+        self.hung |= outcome.hung
+        self.failed[task.number] = self.failed[task.number] or outcome.failed
+        self.silent[task.number] = outcome.silent
+        self.comparisons[task.number] += outcome.comparisons
+        known = self.tallies[task.number]
+        for what, tally in outcome.tallies.items():
+            known[what] = known[what].merge(tally) if what in known else tally
+
+    def looked(self, looks, chunks):
+        """Note that all chunks so far are heard, and that this is the so-and-so-manieth look at them."""
+        self.looks, self.chunks_heard = looks, chunks
+
+    def found(self, number, alpha):
+        """Return comparisons and statistics of one case, and why it says nothing, if it does not."""
+        found, silent = list(self.comparisons[number]), self.silent[number]
+        for tally in self.tallies[number].values():
+            try:
+                found.append(tally.statistic(alpha))
+            except Inconclusive as reason:
+                silent = str(reason)
+            except (ValueError, TypeError, OverflowError) as error:
+                self.failed[number] = self.failed[number] or f"{tally.what}: {error}"
+        return found, silent
+
+    def verdict(self, alpha, upto, n):
+        """Return the Verdict of the first cases, up to the first that refutes."""
+        everything, message, status, wrong = [], "", "holds", 0
+        for wrong in range(upto):
+            found, silent = self.found(wrong, alpha)
+            if self.failed[wrong]:
+                return self._verdict([], "refuted", self.failed[wrong], wrong, n)
+            failed = [one for one in found if not one.holds]
+            if failed:
+                return self._verdict(failed, "refuted", "", wrong, n)
+            everything += found
+            if silent:
+                status, message = "inconclusive", silent
+        if not everything and not message:
+            status, message = "inconclusive", "the routes recorded no evidence"
+        return self._verdict(everything, status, message, wrong, n)
+
+    def _verdict(self, found, status, message, number, n):
+        statistics = [one for one in found if hasattr(one, "p_value")]
+        comparisons = [one for one in found if hasattr(one, "error")]
+        worst = min(statistics, key=lambda one: one.p_value) if statistics else None
+        if comparisons and (worst is None or status == "refuted"):
+            worst = max(comparisons, key=lambda one: one.error / one.tolerance)
+        claimed, measured = (math.nan, math.nan)
+        if worst is not None:
+            claimed, measured = worst.first() if status == "refuted" and hasattr(worst, "first") else worst.worst()
+        if status == "refuted" and worst is not None and not math.isfinite(claimed):
+            message = f"{worst.what}: the claim is {claimed}"
+        sharpness = statistics or comparisons
+        return Verdict(
+            self.identity.key,
+            status,
+            worst.what if worst is not None else "",
+            claimed,
+            measured,
+            p_value=min((one.p_value for one in statistics), default=1.0),
+            error=max((one.error for one in comparisons), default=0.0),
+            detects=max((one.detects for one in sharpness), default=math.inf),
+            samples=n if self.identity.monte_carlo is not None else 0,
+            seconds=self.seconds,
+            message=message,
+            case=self.cases[number],
+            functions=self.identity.judges,
+            first_t=worst.first_t if status == "refuted" and hasattr(worst, "first_t") else None,
+        )
+
+
+class Court:
+    """Sends tasks to an executor, or does them itself, and hears them in the order in which they were set."""
+
+    def __init__(self, implementation, seed, n, alpha, executor, time_limit):
+        self.implementation, self.seed, self.n, self.alpha = implementation, seed, n, alpha
+        self.executor, self.time_limit, self.interrupted = executor, time_limit, False
+
+    def once(self, hearings):
+        """Yield each hearing with its verdict after one chunk of samples per case."""
+        waiting = [self._start(hearing, 1) for hearing in hearings]
+        for hearing, tasks in zip(hearings, waiting):
+            for task, result in tasks:
+                hearing.hear(task, result())
+                if hearing.missing or hearing.verdict(self.alpha, task.number + 1, self.n).status == "refuted":
+                    break  # the cases that follow add nothing
+            for _, result in tasks:
+                result.cancel()
+            yield hearing, self._final(hearing, self.alpha, task.number + 1, self.n)
+
+    def rounds(self, hearings, until, seconds):
+        """Yield each hearing as soon as its error is known; each round doubles the samples of what is left.
+
+        Stopped early, by the clock or by Ctrl-C, yield what is known of the rest.
+        """
+        start, looks, chunks, stopped = time.perf_counter(), 0, 1, False
+        while hearings:
+            looks += 1
+            waiting, left = [self._start(hearing, chunks) for hearing in hearings], []
+            for hearing, tasks in zip(hearings, waiting):
+                # everybody is heard once, so that there is something to be said
+                stopped |= looks > 1 and seconds is not None and time.perf_counter() - start > seconds
+                try:
+                    outcomes = [] if stopped else [(task, result()) for task, result in tasks]
+                except KeyboardInterrupt:
+                    stopped, self.interrupted, outcomes = True, True, []
+                for _, result in tasks:
+                    result.cancel()
+                for task, outcome in outcomes:
+                    hearing.hear(task, outcome)
+                if outcomes:
+                    hearing.looked(looks, chunks)
+                verdict = self._look(hearing, until)
+                if verdict is None or verdict.status == "refuted" or verdict.detects <= until:
+                    yield hearing, verdict
+                elif stopped or hearing.identity.monte_carlo is None:
+                    yield hearing, self._too_early(hearing, verdict, until)
+                else:
+                    left.append(hearing)
+            hearings, chunks = left, 2 * chunks
+            if stopped:
+                yield from ((one, self._too_early(one, self._look(one, until), until)) for one in left)
+                return
+
+    def _look(self, hearing, until):
+        """Return the verdict on all that a hearing has heard; each look may spend a part of the false alarms."""
+        if hearing.chunks_heard == 0:
+            return Verdict(hearing.identity.key, "inconclusive", message="interrupted before it was heard")
+        alpha = self.alpha / (hearing.looks * (hearing.looks + 1))  # sums to alpha over all looks, however many
+        return self._final(hearing, alpha, len(hearing.cases), hearing.chunks_heard * self.n)
+
+    def _too_early(self, hearing, verdict, until):
+        """Return the verdict on a hearing that ends before its error is known."""
+        if hearing.identity.monte_carlo is None or verdict.message:
+            return verdict
+        known = f"errors from {100 * verdict.detects:.2g} % on would have been seen, {100 * until:.2g} % was asked for"
+        return replace(verdict, status="inconclusive", message=known)
+
+    def _start(self, hearing, upto):
+        """Set the tasks that bring each case of a hearing to so many chunks, and start them if somebody else can."""
+        new, tasks = tuple(range(hearing.chunks, upto)), []
+        groups = [new[i : i + TOGETHER] for i in range(0, len(new), TOGETHER)]
+        for number, case in enumerate(hearing.cases):
+            for chunks in groups:
+                exact = chunks[0] == 0
+                if exact or hearing.identity.monte_carlo is not None:
+                    name = hearing.identity.key
+                    tasks.append(Task(name, case, number, self.seed, self.n, chunks, exact, self.time_limit))
+        hearing.chunks = upto
+        return [(task, Pending(self.executor, portable(self.implementation), task)) for task in tasks]
+
+    def _final(self, hearing, alpha, upto, n):
+        """Return the verdict with its counter-example; None where the implementation lacks the function."""
+        if hearing.missing:
+            return None
+        verdict = hearing.verdict(alpha, upto, n)
+        if verdict.status != "refuted" or hearing.identity.once or hearing.hung:
+            return verdict
+        identity = find(self.implementation, verdict.key)
+        smallest = smallest_counterexample(
+            self.implementation,
+            identity,
+            verdict.case,
+            precision=precision_of(self.implementation, identity),
+            time_limit=self.time_limit,
+        )
+        if smallest is None:
+            return verdict
+        first_t = next((t for t in (verdict.first_t, smallest.t, smallest.given.get("t")) if t is not None), None)
+        return replace(verdict, smallest=smallest, first_t=first_t)
+
+
+class Pending:
+    """A task that somebody computes, or that is computed here when its result is asked for."""
+
+    def __init__(self, executor, implementation, task):
+        self.implementation, self.task = implementation, task
+        self.future = None if executor is None else executor.submit(run, implementation, task)
+
+    def __call__(self):
+        """Return the outcome."""
+        if self.future is None:
+            return run(self.implementation, self.task)
+        try:
+            return self.future.result()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:  # a task itself raises nothing of these
+            raise TypeError(
+                f"for an executor the implementation must be picklable: functions at the top level of a module that"
+                f" the workers can import, no lambdas ({error})."
+            ) from error
+
+    def cancel(self):
+        """Leave it, unless it runs already."""
+        if self.future is not None:
+            self.future.cancel()

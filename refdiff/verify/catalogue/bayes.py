@@ -71,8 +71,8 @@ class Markov:
         past = np.array(case.x_t) - 0.5 * np.arange(case.T)[:, None] * np.array(case.eps)
         truth = [condition(mean, cov, t, {s: past[s] for s in range(t)}) for t in range(1, case.T + 1)]
         q = claimed.forward.transition(case.schedule, past, np.arange(1, case.T + 1))
-        evidence.close("E[x_t | x_{t-1}, ..., x_0]", q.mean, [m for m, _ in truth])
-        evidence.close("Var[x_t | x_{t-1}, ..., x_0]", q.var, [[v] * case.d for _, v in truth])
+        evidence.close("E[x_t | x_{t-1}, ..., x_0]", q.mean, [m for m, _ in truth], at=range(1, case.T + 1))
+        evidence.close("Var[x_t | x_{t-1}, ..., x_0]", q.var, [[v] * case.d for _, v in truth], at=range(1, case.T + 1))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -132,7 +132,7 @@ class PosteriorMean:
     def exact(claimed, case, evidence):
         steps, mean, _ = dense_posterior(case)
         q = claimed.bayes.posterior(case.schedule, *both(case, steps), steps)
-        evidence.close("E[x_{t-1} | x_t, x_0]", q.mean, mean)
+        evidence.close("E[x_{t-1} | x_t, x_0]", q.mean, mean, at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -161,7 +161,7 @@ class PosteriorVar:
     def exact(claimed, case, evidence):
         steps, _, var = dense_posterior(case)
         q = claimed.bayes.posterior(case.schedule, *both(case, steps), steps)
-        evidence.close("Var[x_{t-1} | x_t, x_0]", q.var, np.tile(var, case.d))
+        evidence.close("Var[x_{t-1} | x_t, x_0]", q.var, np.tile(var, case.d), at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -191,8 +191,8 @@ class PosteriorFromEps:
         x_t = mean[1:] + np.sqrt(np.diag(cov)[1:, None]) * eps
         truth = [condition(mean, cov, t - 1, {t: x_t[t - 1]}) for t in steps]
         q = claimed.bayes.posterior_from_eps(case.schedule, eps, x_t, steps)
-        evidence.close("E[x_{t-1} | x_t, eps]", q.mean, [m for m, _ in truth])
-        evidence.close("Var[x_{t-1} | x_t, eps]", q.var, [[v] * case.d for _, v in truth])
+        evidence.close("E[x_{t-1} | x_t, eps]", q.mean, [m for m, _ in truth], at=steps)
+        evidence.close("Var[x_{t-1} | x_t, eps]", q.var, [[v] * case.d for _, v in truth], at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -220,8 +220,8 @@ class PosteriorFromPrecisions:
     def exact(claimed, case, evidence):
         steps, mean, var = dense_posterior(case, least=2)
         q = claimed.bayes.posterior_from_precisions(case.schedule, *both(case, steps), steps)
-        evidence.close("E[x_{t-1} | x_t, x_0]", q.mean, mean, scale=np.abs([case.x_0, case.x_t]).max())
-        evidence.close("Var[x_{t-1} | x_t, x_0]", q.var, np.tile(var, case.d))
+        evidence.close("E[x_{t-1} | x_t, x_0]", q.mean, mean, scale=np.abs([case.x_0, case.x_t]).max(), at=steps)
+        evidence.close("Var[x_{t-1} | x_t, x_0]", q.var, np.tile(var, case.d), at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -359,8 +359,8 @@ class Smoothing:
         x_next, x_prev = both(case, steps)
         q = claimed.bayes.smoothing(case.schedule, x_prev, x_next, steps)
         scale = np.abs([case.x_t, case.x_0]).max()  # the mean lies between the two, perhaps at zero
-        evidence.close("E[x_t | x_{t-1}, x_{t+1}]", q.mean, [m for m, _ in truth], scale=scale)
-        evidence.close("Var[x_t | x_{t-1}, x_{t+1}]", q.var, [[v] * case.d for _, v in truth])
+        evidence.close("E[x_t | x_{t-1}, x_{t+1}]", q.mean, [m for m, _ in truth], scale=scale, at=steps)
+        evidence.close("Var[x_t | x_{t-1}, x_{t+1}]", q.var, [[v] * case.d for _, v in truth], at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

@@ -86,8 +86,8 @@ class Transition:
         steps = np.arange(1, case.T + 1)
         truth = [condition(mean, cov, t, {t - 1: case.x_t}) for t in steps]
         q = claimed.forward.transition(case.schedule, case.repeat(case.x_t, case.T), steps)
-        evidence.close("E[x_t | x_{t-1}]", q.mean, [m for m, _ in truth])
-        evidence.close("Var[x_t | x_{t-1}]", q.var, [[v] * case.d for _, v in truth])
+        evidence.close("E[x_t | x_{t-1}]", q.mean, [m for m, _ in truth], at=steps)
+        evidence.close("Var[x_t | x_{t-1}]", q.var, [[v] * case.d for _, v in truth], at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -123,7 +123,7 @@ class StepSize:
             return gauss_hermite(lambda z: np.sum((np.sqrt(1 - beta) * x + np.sqrt(beta) * z - x) ** 2), 0.0, 1.0)
 
         found = StepSize.squared(claimed, case, case.repeat(x, case.T), np.arange(1, case.T + 1))
-        evidence.close("E |x_t - x_{t-1}|^2", found, [truth(beta) for beta in case.beta])
+        evidence.close("E |x_t - x_{t-1}|^2", found, [truth(beta) for beta in case.beta], at=range(1, case.T + 1))
         evidence.true("it grows with beta_t", (np.diff(found[np.argsort(case.beta)]) >= 0).all())
 
     @staticmethod
@@ -155,8 +155,8 @@ class Jump:
         s, t = np.triu_indices(case.T + 1, k=1)  # every pair 0 <= s < t <= T
         truth = [condition(mean, cov, b, {a: case.x_t}) for a, b in zip(s, t)]
         q = claimed.forward.jump(case.schedule, case.repeat(case.x_t, len(s)), s, t)
-        evidence.close("E[x_t | x_s]", q.mean, [m for m, _ in truth])
-        evidence.close("Var[x_t | x_s]", q.var, [[v] * case.d for _, v in truth])
+        evidence.close("E[x_t | x_s]", q.mean, [m for m, _ in truth], at=t)
+        evidence.close("Var[x_t | x_s]", q.var, [[v] * case.d for _, v in truth], at=t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -185,8 +185,8 @@ class Marginal:
         mean, cov = dense_joint(case.beta, case.x_0)
         steps = np.arange(1, case.T + 1)
         q = claimed.forward.marginal(case.schedule, case.repeat(case.x_0, case.T), steps)
-        evidence.close("E[x_t | x_0]", q.mean, mean[1:])
-        evidence.close("Var[x_t | x_0]", q.var, np.tile(np.diag(cov)[1:, None], case.d))
+        evidence.close("E[x_t | x_0]", q.mean, mean[1:], at=steps)
+        evidence.close("Var[x_t | x_0]", q.var, np.tile(np.diag(cov)[1:, None], case.d), at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -223,8 +223,10 @@ class Variance:
         steps = np.arange(1, case.T + 1)
         for var_0 in (case.var_q, case.var_p, 0.0):
             _, cov = dense_joint(case.beta, 0.0, var_0)
-            evidence.close(f"Var x_t, Var x_0 = {var_0}", Variance.total(claimed, case, var_0, steps), np.diag(cov)[1:])
-        evidence.close("Var x_t, Var x_0 = 1", Variance.total(claimed, case, 1.0, steps), np.ones(case.T))
+            evidence.close(
+                f"Var x_t, Var x_0 = {var_0}", Variance.total(claimed, case, var_0, steps), np.diag(cov)[1:], at=steps
+            )
+        evidence.close("Var x_t, Var x_0 = 1", Variance.total(claimed, case, 1.0, steps), np.ones(case.T), at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -258,7 +260,7 @@ class Diffuse:
         eps = (weights @ noise)[1:] / np.linalg.norm(weights[1:], axis=1, keepdims=True)
         steps = np.arange(1, case.T + 1)
         found = claimed.forward.diffuse(case.schedule, case.repeat(case.x_0, case.T), eps, steps)
-        evidence.close("x_t of a path", found, x[1:])
+        evidence.close("x_t of a path", found, x[1:], at=range(1, case.T + 1))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

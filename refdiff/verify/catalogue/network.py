@@ -275,6 +275,7 @@ class Gradient:
     statistics=4,
     coincides="After some thousand steps the corrections are 1, and a version without them is right. Without decay,"
     " decay in the gradient is right too.",
+    in_place=True,
 )
 class Adam:
     """A gradient that stays the same moves each parameter by the rate times its sign, at every step: that is what the
@@ -410,6 +411,7 @@ class CosineLearningRate:
     source="Pascanu, Mikolov & Bengio (2013), Algorithm 1",
     statistics=2,
     coincides="For a gradient with one entry it does not matter what the norm is taken of.",
+    in_place=True,
 )
 class ClipByGlobalNorm:
     """What was cut off can be put back: the clipped vector, times the norm it had over the limit, is the old one.

@@ -143,7 +143,7 @@ class X0FromEps:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("x_0", claimed.parameterize.x_0_from_eps(case.schedule, on.x_t, on.eps, on.t), on.x_0)
+        evidence.close("x_0", claimed.parameterize.x_0_from_eps(case.schedule, on.x_t, on.eps, on.t), on.x_0, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -168,7 +168,7 @@ class EpsFromX0:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("eps", claimed.parameterize.eps_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.eps)
+        evidence.close("eps", claimed.parameterize.eps_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.eps, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -192,7 +192,7 @@ class VFromEps:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("v", claimed.parameterize.v_from_eps(case.schedule, on.x_t, on.eps, on.t), on.v)
+        evidence.close("v", claimed.parameterize.v_from_eps(case.schedule, on.x_t, on.eps, on.t), on.v, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -215,7 +215,7 @@ class EpsFromV:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("eps", claimed.parameterize.eps_from_v(case.schedule, on.x_t, on.v, on.t), on.eps)
+        evidence.close("eps", claimed.parameterize.eps_from_v(case.schedule, on.x_t, on.v, on.t), on.eps, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -238,7 +238,7 @@ class X0FromV:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("x_0", claimed.parameterize.x_0_from_v(case.schedule, on.x_t, on.v, on.t), on.x_0)
+        evidence.close("x_0", claimed.parameterize.x_0_from_v(case.schedule, on.x_t, on.v, on.t), on.x_0, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -261,7 +261,7 @@ class VFromX0:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("v", claimed.parameterize.v_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.v)
+        evidence.close("v", claimed.parameterize.v_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.v, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -405,7 +405,7 @@ class MeanFromEps:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("mu", claimed.parameterize.mean_from_eps(case.schedule, on.x_t, on.eps, on.t), on.mean)
+        evidence.close("mu", claimed.parameterize.mean_from_eps(case.schedule, on.x_t, on.eps, on.t), on.mean, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -428,7 +428,7 @@ class EpsFromMean:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("eps", claimed.parameterize.eps_from_mean(case.schedule, on.x_t, on.mean, on.t), on.eps)
+        evidence.close("eps", claimed.parameterize.eps_from_mean(case.schedule, on.x_t, on.mean, on.t), on.eps, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -452,7 +452,7 @@ class MeanFromX0:
     @staticmethod
     def exact(claimed, case, evidence):
         on = known(case)
-        evidence.close("mu", claimed.parameterize.mean_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.mean)
+        evidence.close("mu", claimed.parameterize.mean_from_x_0(case.schedule, on.x_t, on.x_0, on.t), on.mean, at=on.t)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

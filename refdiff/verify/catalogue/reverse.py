@@ -131,7 +131,7 @@ class Var:
         steps, var = np.arange(1, case.T + 1), claimed.reverse.var
         for choice in CHOICES:
             truth = np.array([sigma_2(case, t, choice) for t in steps])
-            evidence.close(f"sigma_t^2, {choice}, for all t", var(case.schedule, steps, choice), truth)
+            evidence.close(f"sigma_t^2, {choice}, for all t", var(case.schedule, steps, choice), truth, at=steps)
             evidence.close(f"sigma_t^2, {choice}, for one t", var(case.schedule, case.t, choice), truth[case.t - 1])
         evidence.true("beta_tilde_1 is 0, not only small", np.all(np.equal(var(case.schedule, 1, "posterior"), 0.0)))
         own = Var.given(case)
@@ -420,7 +420,7 @@ class TransitionMean:
             p = claimed.reverse.transition(case.schedule, denoiser, x_t, case.t, choice)
             evidence.close(f"E[x_{{t-1}} | x_t], {choice}", p.mean, truth[case.t - 1])
         x, steps = np.tile(x_t, (case.T, 1)), np.arange(1, case.T + 1)
-        evidence.close("for all t", claimed.reverse.transition(case.schedule, denoiser, x, steps).mean, truth)
+        evidence.close("for all t", claimed.reverse.transition(case.schedule, denoiser, x, steps).mean, truth, at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -452,7 +452,9 @@ class TransitionVar:
         for choice in CHOICES:
             truth = np.array([sigma_2(case, t, choice) for t in steps])
             p = claimed.reverse.transition(case.schedule, affine(case), x, steps, choice)
-            evidence.close(f"Var[x_{{t-1}} | x_t], {choice}, for all t", p.var, np.tile(truth[:, None], case.d))
+            evidence.close(
+                f"Var[x_{{t-1}} | x_t], {choice}, for all t", p.var, np.tile(truth[:, None], case.d), at=steps
+            )
             p = claimed.reverse.transition(case.schedule, affine(case), x[0], case.t, choice)
             evidence.close(f"Var[x_{{t-1}} | x_t], {choice}", p.var, np.full(case.d, truth[case.t - 1]))
 

@@ -1,0 +1,173 @@
+r"""One identity on one case: what the two routes find, and how surely they would find a wrong formula."""
+
+import importlib
+import time
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from refdiff.verify.evidence import Exact, Inconclusive, Trial, stream
+from refdiff.verify.identity import CATALOGUE, NotProvided, Provided
+from refdiff.verify.limits import Guard, OutOfTime, within
+
+__all__ = ["Outcome", "Overspent", "Task", "examine", "power_is_certified", "run"]
+
+
+class Overspent(Exception):
+    """Raised where a route records more statistics than it was budgeted: a fault of the catalogue, of nobody judged."""
+
+
+def examine(
+    identity, provided, case, *, seed=0, n=4_000, alpha=1e-9, routes=("exact", "monte_carlo"), precision=0.0, chunk=0
+):
+    """Return the evidence of one identity on one case: a list of comparisons and statistics.
+
+    Raises
+    ------
+    NotProvided
+        If a function judged is missing.
+    Inconclusive
+        If n is too small for what the route needs.
+    Overspent
+        If the route recorded more statistics than its share of the budget.
+    """
+    for name in identity.judges:
+        provided.lookup(name)
+    found = []
+    if "exact" in routes:
+        exact = Exact(precision)
+        identity.exact(provided, case, exact)
+        found += exact.found
+    if "monte_carlo" in routes and identity.monte_carlo is not None:
+        found += _tried(identity, provided, case, seed, n, alpha, precision, chunk).found
+    return found
+
+
+def _tried(identity, provided, case, seed, n, alpha, precision, chunk):
+    """Return the Trial of one chunk of samples, whose stream depends on identity, seed, case and chunk alone."""
+    names = (identity.key, seed, case, chunk) if chunk else (identity.key, seed, case)
+    trial = Trial(stream(*names), n, alpha, precision)
+    identity.monte_carlo(provided, case, trial)
+    if len(trial.tallies) > identity.statistics:
+        raise Overspent(f"{identity.key} recorded {len(trial.tallies)} statistics, budgeted {identity.statistics}")
+    return trial
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work that any process can do: one identity on one case, its exact route and some chunks of samples."""
+
+    key: str
+    case: object
+    number: int
+    seed: int
+    n: int
+    chunks: tuple
+    exact: bool
+    time_limit: float | None
+
+
+@dataclass
+class Outcome:
+    """What a task found: comparisons, tallies by name, and why it found no more."""
+
+    comparisons: list = field(default_factory=list)
+    tallies: dict = field(default_factory=dict)
+    failed: str = ""
+    missing: str = ""
+    silent: str = ""
+    hung: bool = False
+    seconds: float = 0.0
+
+
+def portable(implementation):
+    """Return an implementation as it can be sent to another process: a module by its name."""
+    return implementation.__name__ if isinstance(implementation, types.ModuleType) else implementation
+
+
+def run(implementation, task):
+    """Do one task, and return its Outcome; whatever the implementation raises is part of that."""
+    if isinstance(implementation, str):
+        implementation = importlib.import_module(implementation)
+    start, outcome, identity = time.perf_counter(), Outcome(), find(implementation, task.key)
+    guard = Guard(copies=not identity.in_place)
+    provided = Provided(implementation, guard=guard)
+    precision = precision_of(implementation, identity)
+    try:
+        for name in identity.judges:
+            provided.lookup(name)
+        if task.exact:
+            exact = Exact(precision)
+            within(task.time_limit, identity.exact, provided, task.case, exact)
+            outcome.comparisons = exact.found
+        for chunk in task.chunks if identity.monte_carlo is not None else ():
+            trial = within(
+                task.time_limit, _tried, identity, provided, task.case, task.seed, task.n, 1.0, precision, chunk
+            )
+            for tally in trial.tallies:
+                known = outcome.tallies.get(tally.what)
+                outcome.tallies[tally.what] = tally if known is None else known.merge(tally)
+    except NotProvided as name:
+        outcome.missing = str(name)
+    except Inconclusive as reason:
+        outcome.silent = str(reason)
+    except Overspent:
+        raise
+    except OutOfTime:
+        outcome.hung = True
+        outcome.failed = f"{guard.running or 'the evidence'} did not return within {task.time_limit:g} s"
+    except Exception as error:  # whatever an implementation raises is its answer, and it is the wrong one
+        where = f"{guard.running} raised" if guard.running else "raised"
+        outcome.failed = f"{where} {type(error).__name__}: {error}"
+    outcome.seconds = time.perf_counter() - start
+    return outcome
+
+
+def identities_of(implementation):
+    """Return all identities that an implementation is judged by: the catalogue, and those it brings along."""
+    own = getattr(implementation, "identities", None)
+    return CATALOGUE | dict(own) if isinstance(own, Mapping) else CATALOGUE
+
+
+def find(implementation, key):
+    """Return one identity by its key."""
+    return identities_of(implementation)[key]
+
+
+def precision_of(implementation, identity):
+    """Return the smallest relative error that counts for the functions of an identity, as the implementation says."""
+    said = getattr(implementation, "precision", 0.0)
+    if isinstance(said, Mapping):
+        return max(
+            (said.get(name, said.get(name.partition(".")[0], said.get("", 0.0))) for name in identity.judges),
+            default=0.0,
+        )
+    return float(said) if isinstance(said, int | float) else 0.0
+
+
+def power_is_certified(identity, right, wrong, case, *, seed=0, n=4_000, alpha=1e-9):
+    """Return whether the Monte Carlo route rejects `wrong` on this case with probability at least .99.
+
+    Both are given the same stream. Where the samples do not depend on the claim, the proof is that what the wrong
+    claim accepts and what the right claim makes typical have nothing in common. Where they do (a wrong sampler draws
+    its own samples), it is that their mean lies outside what is accepted by more than four and a half of its
+    standard errors, which a repetition makes up for with probability below .01.
+    """
+    claims = []
+    for provided in (right, wrong):
+        trial = Trial(stream(identity.key, seed, case), n, alpha)
+        identity.monte_carlo(provided, case, trial)
+        claims.append({one.what: one for one in trial.found})
+    of_right, of_wrong = claims
+    for what, truth in of_right.items():
+        claim = of_wrong.get(what)
+        if claim is None or claim.claimed.shape != truth.claimed.shape:
+            continue
+        same_samples = abs(claim.measured - truth.measured) <= 1e-9 * truth.scale
+        apart = (truth.typical[0] > claim.accepts[1]) | (truth.typical[1] < claim.accepts[0])
+        outside = np.maximum(claim.measured - claim.accepts[1], claim.accepts[0] - claim.measured)
+        if np.where(same_samples, apart, outside > 4.5 * claim.margin).any():
+            return True
+    return False
