@@ -9,6 +9,7 @@ from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills
 from refdiff.verify.examine import examine, identities_of, power_is_certified
 from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided, sort_by_chapter
 from refdiff.verify.judge import ALPHA, BUDGETS, judge
+from refdiff.verify.likeness import Likeness, comparable, compare
 from refdiff.verify.report import Counterexample, Report, Verdict
 from refdiff.verify.texts import SOURCES
 
@@ -21,10 +22,13 @@ __all__ = [
     "Counterexample",
     "Erratum",
     "Identity",
+    "Likeness",
     "NotProvided",
     "Provided",
     "Report",
     "Verdict",
+    "comparable",
+    "compare",
     "examine",
     "identities_of",
     "judge",
