@@ -94,7 +94,10 @@ def test_errata_refutes_each_and_prints_both_numbers(capsys):
     out = capsys.readouterr().out
     assert f"{len(verify.ERRATA)} of {len(verify.ERRATA)} errata refuted" in out
     assert re.search(
-        r"^posterior-var-beta\n(  .*\n)+  refuted    by bayes.posterior_var; .*: 0.3, in truth 0$", out, re.M
+        r"^posterior-var-beta\n(  .*\n)+  refuted    by bayes.posterior_var; .*: 0.5, in truth 0"
+        r"\n  refdiff    0, in the case beta = \(0.5, 0.5\), t = 2, s = 1, x_0 = 2; off by 150 %$",
+        out,
+        re.M,
     )
 
 

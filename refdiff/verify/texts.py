@@ -774,14 +774,13 @@ EQUATIONS = {
         r"$\mathbb{E}\Vert s - \nabla\log q(x_t \mid x_0)\Vert^2 = \mathbb{E}\Vert s - \nabla\log q_t\Vert^2 + c$; the"
         r" loss of $\epsilon$ is $1 - \bar\alpha_t$ times it, and $L_{t-1}$ weighs it over $t$",
         stands="S3, lines 464, 557, 691-697, 705",
-        held_by=("score.denoising_loss", "score.denoising_gap", "score.weight_score"),
+        held_by=("score.denoising_loss", "score.denoising_gap", "score.eps_loss", "score.weight_score"),
     ),
     "langevin-ula": Equation(
         "Score and Langevin dynamics",
-        r"$x' = x + \frac h2 \nabla\log q(x) + \sqrt h\,z$; for $\mathcal{N}(0, 1)$ its variance is $\frac{1}{1 -"
-        " h/4}$",
+        r"$x' = x + h\nabla\log q(x) + \sqrt{2h}\,z$; for $\mathcal{N}(0, 1)$ its variance is $\frac{1}{1 - h/2}$",
         stands="S3, lines 652-666",
-        held_by=("score.langevin", "score.langevin_var"),
+        held_by=("score.langevin_transition", "score.langevin", "score.langevin_var"),
     ),
     "langevin-mala": Equation(
         "Score and Langevin dynamics",
@@ -794,7 +793,7 @@ EQUATIONS = {
         r"$(x + \beta s) / \sqrt\alpha + \sqrt\beta\,z$ has the whole drift and a new scale: it takes $q_t$ to"
         " $q_{t-1}$, and does not leave $q_t$ as it is",
         near="S3, lines 652-666",
-        held_by=("score.ancestral_var", "reverse.transition_mean"),
+        held_by=("score.ancestral_vs_langevin", "score.ancestral_var", "reverse.transition_mean"),
     ),
     "annealed-langevin": Equation(
         "Score and Langevin dynamics",
@@ -929,10 +928,22 @@ CLAIMS = {
     ),
     "generation-equation-placeholder": Claim("A", "S3, lines 647-648", ("generation-equation-placeholder",)),
     "eps-is-the-score": Claim(
-        "A", "S3, line 652", ("eps-is-the-score", "noise-read-as-the-score", "score-without-the-log")
+        "A",
+        "S3, line 652",
+        (
+            "eps-is-the-score",
+            "noise-read-as-the-score",
+            "score-without-the-log",
+            "denoiser-taken-for-the-score",
+            "continuous-eps-is-the-score",
+        ),
     ),
-    "langevin-is-mala": Claim("A", "S3, line 652", ("langevin-is-mala",)),
-    "ancestral-step-is-langevin": Claim("A", "S3, lines 652-666", ("ancestral-step-is-langevin",)),
+    "langevin-is-mala": Claim("A", "S3, line 652", ("langevin-is-mala", "langevin-has-no-bias")),
+    "ancestral-step-is-langevin": Claim(
+        "A",
+        "S3, lines 652-666",
+        ("ancestral-step-is-langevin", "ancestral-with-half-the-drift", "ancestral-step-keeps-the-law"),
+    ),
     "sampling-missing-fraction": Claim("A", "S3, line 664", ("sampling-missing-fraction",)),
     "discrete-decoder-described-as-density": Claim("B", "S3, line 700", ("discrete-decoder-described-as-density",)),
     "marginal-shown-as-posterior": Claim("A", "S3, lines 738-744", ("marginal-shown-as-posterior",)),

@@ -387,9 +387,10 @@ class Sample:
         weights, means, variances = data(case)
 
         def draw(means, variances):
-            return claimed.mixture.GaussianMixture(weights, means, variances).sample(
-                DRAWS, np.random.default_rng(case.T)
-            )
+            mixture = claimed.mixture.GaussianMixture(weights, means, variances)
+            x = mixture.sample(DRAWS, np.random.default_rng(case.T))
+            evidence.close("number of points", len(x), DRAWS)
+            return x[:DRAWS]
 
         same_seed_same_z(evidence, draw, means, variances)
 

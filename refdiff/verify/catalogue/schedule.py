@@ -59,9 +59,9 @@ def two_ends(case):
 
 def follows(evidence, schedule, beta):
     """Record whether a schedule has these betas and the products that follow from them, in exact arithmetic."""
-    evidence.close("beta", schedule.beta[1:], beta)
-    evidence.close("alpha_bar", schedule.alpha_bar[1:], floats(products(beta)))
-    evidence.close("1 - alpha_bar", schedule.one_minus_alpha_bar[1:], remainders(beta))
+    evidence.close("beta", schedule.beta[1:], beta, at=range(1, len(beta) + 1))
+    evidence.close("alpha_bar", schedule.alpha_bar[1:], floats(products(beta)), at=range(1, len(beta) + 1))
+    evidence.close("1 - alpha_bar", schedule.one_minus_alpha_bar[1:], remainders(beta), at=range(1, len(beta) + 1))
 
 
 def is_walked(trial, schedule, beta):
@@ -88,9 +88,11 @@ class AlphaBar:
     def exact(claimed, case, evidence):
         for betas in (case.beta, tiny(case)):
             schedule = claimed.schedule.Schedule.from_betas(betas)
-            evidence.close("alpha_bar", schedule.alpha_bar, np.append(1.0, floats(products(betas))))
-            evidence.close("beta", schedule.beta, np.append(0.0, betas))
-            evidence.close("alpha", schedule.alpha, np.append(1.0, [1 - b for b in betas]))
+            evidence.close(
+                "alpha_bar", schedule.alpha_bar, np.append(1.0, floats(products(betas))), at=range(case.T + 1)
+            )
+            evidence.close("beta", schedule.beta, np.append(0.0, betas), at=range(case.T + 1))
+            evidence.close("alpha", schedule.alpha, np.append(1.0, [1 - b for b in betas]), at=range(case.T + 1))
             evidence.true("alpha_bar falls", (np.diff(schedule.alpha_bar) < 0).all())
             evidence.close("T", schedule.T, case.T)
 
@@ -117,7 +119,7 @@ class OneMinusAlphaBar:
         for name, betas in (("1 - alpha_bar", case.beta), ("1 - alpha_bar of tiny betas", tiny(case))):
             one_minus = claimed.schedule.Schedule.from_betas(betas).one_minus_alpha_bar
             truth = remainders(betas)
-            evidence.close(name, one_minus[1:], truth, scale=truth)
+            evidence.close(name, one_minus[1:], truth, scale=truth, at=range(1, case.T + 1))
             evidence.close(f"{name} at t = 0", one_minus[0], 0.0)
 
     @staticmethod
@@ -144,8 +146,13 @@ class Rates:
     def exact(claimed, case, evidence):
         schedule = claimed.schedule.Schedule.from_betas(case.beta)
         start, noise = path_weights(case.beta)
-        evidence.close("weight of x_0", schedule.signal_rate, start)
-        evidence.close("norm of the weights of the noises", schedule.noise_rate, np.linalg.norm(noise, axis=1))
+        evidence.close("weight of x_0", schedule.signal_rate, start, at=range(case.T + 1))
+        evidence.close(
+            "norm of the weights of the noises",
+            schedule.noise_rate,
+            np.linalg.norm(noise, axis=1),
+            at=range(case.T + 1),
+        )
         evidence.close("sum of squares", schedule.signal_rate**2 + schedule.noise_rate**2, np.ones(case.T + 1))
 
     @staticmethod
@@ -173,7 +180,7 @@ class Snr:
         for name, betas in (("SNR", case.beta), ("SNR of tiny betas", tiny(case))):
             schedule = claimed.schedule.Schedule.from_betas(betas)
             truth = floats(product / (1 - product) for product in products(betas))
-            evidence.close(name, schedule.snr[1:], truth, scale=truth)
+            evidence.close(name, schedule.snr[1:], truth, scale=truth, at=range(1, case.T + 1))
             evidence.close(f"log {name}", schedule.log_snr[1:], np.log(truth), scale=1 + np.abs(np.log(truth)))
             evidence.true(f"{name} at t = 0 is infinite", schedule.snr[0] == np.inf == schedule.log_snr[0])
             evidence.true(f"{name} falls", (schedule.snr[1:] < schedule.snr[:-1]).all())
@@ -212,7 +219,7 @@ class BetaTilde:
                 var = after
             beta_tilde = claimed.schedule.Schedule.from_betas(betas).beta_tilde
             evidence.close(f"{name} at t = 1", beta_tilde[1], 0.0)
-            evidence.close(name, beta_tilde[2:], floats(truth[1:]), scale=floats(truth[1:]))
+            evidence.close(name, beta_tilde[2:], floats(truth[1:]), scale=floats(truth[1:]), at=range(2, case.T + 1))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -499,9 +506,9 @@ class Respace:
     @staticmethod
     def monte_carlo(claimed, case, trial):
         x = walked(case.beta, trial)
-        x_s, x_t = x[:, case.s - 1], x[:, case.t - 1]
-        respaced = claimed.schedule.Schedule.from_betas(case.beta).respace([case.s, case.t])
-        trial.conditional("x_t given x_s", x_t, np.sqrt(respaced.alpha[2]) * x_s, respaced.beta[2], x_s=x_s)
+        x_s, x_T = x[:, case.s - 1], x[:, -1]
+        respaced = claimed.schedule.Schedule.from_betas(case.beta).respace([case.s, case.T])
+        trial.conditional("x_T given x_s", x_T, np.sqrt(respaced.alpha[2]) * x_s, respaced.beta[2], x_s=x_s)
 
 
 @identity(

@@ -6,6 +6,7 @@ the exact route and, where chance can see it, with a certified power of .99 on t
 
 from refdiff.verify.errata import (
     bayes,
+    continuous,
     elbo,
     forward,
     gaussian,
@@ -15,10 +16,12 @@ from refdiff.verify.errata import (
     parameterize,
     reverse,
     schedule,
+    score,
 )
 
 __all__ = [
     "bayes",
+    "continuous",
     "elbo",
     "forward",
     "gaussian",
@@ -28,4 +31,5 @@ __all__ = [
     "parameterize",
     "reverse",
     "schedule",
+    "score",
 ]

@@ -40,7 +40,7 @@ def posterior_with_the_std(schedule, x_0, x_t, t):
 
 @erratum(
     "posterior-var-divided-by-beta",
-    source="varun-ml/diffusion-models-tutorial#1",
+    source="varun-ml/diffusion-models-tutorial#1, which mends a denominator that cancels against beta_t",
     says=r"\operatorname{Var}[x_{t-1} \mid x_t, x_0] = \frac{1 - \bar\alpha_{t-1}}{1 - \alpha_t}\,\beta_t"
     r" = 1 - \bar\alpha_{t-1}",
     correct=r"\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t",
@@ -84,7 +84,7 @@ def posterior_that_starts_at_one(schedule, x_0, x_t, t):
 
 @erratum(
     "alpha-bar-prev-padded-on-the-right",
-    source="lucidrains/denoising-diffusion-pytorch#18",
+    source="lucidrains/denoising-diffusion-pytorch#18, where the 1 was padded on the wrong side for a while",
     says=r"\bar\alpha_{t-1} \text{ read from } (\bar\alpha_1, \ldots, \bar\alpha_{T-1}, 1): \bar\alpha_t"
     r" \text{ for } t < T \text{ and } 1 \text{ for } t = T",
     correct=r"\bar\alpha_{t-1} \text{ read from } (1, \bar\alpha_1, \ldots, \bar\alpha_{T-1})",

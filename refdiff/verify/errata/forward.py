@@ -3,6 +3,7 @@
 import numpy as np
 
 from refdiff.bayes import posterior
+from refdiff.forward import walk
 from refdiff.gaussian import Gaussian
 from refdiff.verify.identity import erratum
 
@@ -108,6 +109,22 @@ def walk_by_interpolation(schedule, x_0, rng):
     for beta in schedule.beta[1:]:
         x.append((1 - beta) * x[-1] + beta * rng.standard_normal(x[0].shape))
     return np.array(x)
+
+
+@erratum(
+    "figure3-duplicate-point",
+    source="S3, line 187",
+    says=r"\text{four inputs: } (10, -10),\; (-10, -10),\; (10, 10),\; (10, -10), \text{ the last of them the first}",
+    correct=r"(10, -10),\; (-10, -10),\; (10, 10),\; (-10, 10): \text{ each chain starts at a point of its own}",
+    replaces="forward.walk",
+    rejected_by="forward.walk",
+    coincides="in three of four chains",
+)
+def walk_from_three_of_four_points(schedule, x_0, rng):
+    n = np.arange(len(x_0))
+    first = n - n % 4
+    last = (n % 4 == 3) | (n == len(x_0) - 1)  # of each four, or of what is left of them
+    return walk(schedule, np.asarray(x_0)[np.where(last, first, n)], rng)
 
 
 @erratum(

@@ -2,7 +2,7 @@ r"""Wrong versions of Gaussian facts: variances for standard deviations, sums wi
 
 import numpy as np
 
-from refdiff.gaussian import FullGaussian, Gaussian, from_natural, kl, kl_equal_var, product
+from refdiff.gaussian import FullGaussian, Gaussian, from_natural, kl, kl_equal_var, linear_combination, product
 from refdiff.verify.identity import erratum
 
 LOG_2_PI = np.log(2 * np.pi)
@@ -15,13 +15,14 @@ LOG_2_PI = np.log(2 * np.pi)
     correct=r"\mathcal{N}(x_t; \sqrt{\alpha_t}\,x_{t-1}, (1 - \alpha_t) I)",
     replaces="gaussian.Gaussian.log_density",
     rejected_by="gaussian.log_density",
-    coincides="d = 1; beyond that the matrix printed has ones off its diagonal and an eigenvalue -alpha_t: no density",
-    fails=True,
+    coincides="d = 1; beyond that the matrix printed has ones off its diagonal and an eigenvalue -alpha_t, so that what"
+    " is taken here for its density, with the size of its determinant, is none",
 )
 def density_of_one_minus_alpha_i(self, x):
-    d = self.mean.shape[-1]
-    alpha = 1 - self.var.flat[0]
-    return FullGaussian(self.mean, 1 - alpha * np.eye(d)).log_density(x)
+    d, alpha = self.mean.shape[-1], 1 - self.var.flat[0]
+    printed, residual = 1 - alpha * np.eye(d), x - self.mean
+    squares = np.sum(residual * np.linalg.solve(printed, residual[..., None])[..., 0], axis=-1)
+    return -0.5 * (d * LOG_2_PI + np.log(np.abs(np.linalg.det(printed))) + squares)
 
 
 @erratum(
@@ -90,8 +91,8 @@ def sample_with_one_noise(self, rng):
 
 
 @erratum(
-    "kl-of-the-means-only",
-    source="the text of labmlai/annotated_deep_learning_paper_implementations, ddpm; as S3, lines 519 and 547",
+    "kl-constant-dropped",
+    source="S3, lines 519, 547; likewise the text of labmlai/annotated_deep_learning_paper_implementations, ddpm",
     says=r"L_{t-1} = \mathrm{KL} = \frac{\Vert \tilde\mu_t - \mu_\theta \Vert^2}{2\sigma_t^2}",
     correct=r"\frac{\Vert \tilde\mu_t - \mu_\theta \Vert^2}{2\sigma_t^2} + \frac d2\left["
     r"\log\frac{\sigma_t^2}{\tilde\beta_t} + \frac{\tilde\beta_t}{\sigma_t^2} - 1\right]",
@@ -194,6 +195,21 @@ def sum_without_weights(a, p, b, q, cov=0.0):
 )
 def sum_of_one_noise(a, p, b, q, cov=0.0):
     return Gaussian(a * p.mean + b * q.mean, (a * p.std + b * q.std) ** 2)
+
+
+@erratum(
+    "guidance-weights-that-do-not-add-up",
+    source="the text of labmlai/annotated_deep_learning_paper_implementations, stable_diffusion/sampler, see its #177;"
+    " the code beside it is right",
+    says=r"\hat\epsilon = s\,\hat\epsilon_c + (s - 1)\,\hat\epsilon_u",
+    correct=r"\hat\epsilon = s\,\hat\epsilon_c + (1 - s)\,\hat\epsilon_u: \text{ a sum } aX + bY"
+    r" \text{ with } a + b = 1, \text{ here with the sign of } b \text{ lost}",
+    replaces="gaussian.linear_combination",
+    rejected_by="gaussian.linear_combination",
+    coincides="s = 1, where nothing is added; and in the variance of independent X and Y",
+)
+def sum_with_the_sign_of_a_weight_lost(a, p, b, q, cov=0.0):
+    return linear_combination(a, p, -b, q, cov)
 
 
 @erratum(

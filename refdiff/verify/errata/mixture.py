@@ -95,7 +95,7 @@ def score_as_denoiser(self, schedule):
 
 @erratum(
     "model-not-given-t",
-    source="S4, lines 43 and 97",
+    source="S4, lines 43, 97; S3, line 631, on its left-hand side",
     says=r"\hat\epsilon(x_t), \text{ at best } \mathbb{E}[\epsilon \mid x_t]"
     r" \text{ over all } t \text{ that } x_t \text{ may belong to}",
     correct=r"\hat\epsilon(x_t, t)",
@@ -154,6 +154,20 @@ def mean_of_logs(self, x):
 @property
 def variance_within_components(self):
     return self.weights @ self.variances
+
+
+@erratum(
+    "n-plus-one-samples",
+    source="S3, line 110",
+    says=r"N \text{ inputs } \{x_0^n\}_{n=0}^N \sim q(x_0)",
+    correct=r"N \text{ inputs } \{x_0^n\}_{n=1}^N \sim q(x_0): \text{ those from 0 to } N \text{ are } N + 1",
+    replaces="mixture.GaussianMixture.sample",
+    rejected_by="mixture.sample",
+    coincides="in the law of each point, which is all that chance can see",
+    by_chance=False,
+)
+def sample_from_zero_to_n(self, n, rng):
+    return np.concatenate([GaussianMixture.sample(self, 1, rng) for _ in range(n + 1)])
 
 
 @erratum(

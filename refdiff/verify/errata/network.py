@@ -30,8 +30,8 @@ def forward_with_embedding_along_the_batch(self, x, t):
 @erratum(
     "uniform-initialization",
     source="the default of PyTorch read as that of LeCun et al.; see pytorch/pytorch#1667 and #5168",
-    says=r"W, b \sim U\left(-\tfrac{1}{\sqrt{\text{fan\_in}}}, \tfrac{1}{\sqrt{\text{fan\_in}}}\right)",
-    correct=r"\operatorname{Var} W = \tfrac{1}{\text{fan\_in}}; \text{ that of the uniform law is a third of it}",
+    says=r"W, b \sim U\left(-\tfrac{1}{\sqrt{\text{fan in}}}, \tfrac{1}{\sqrt{\text{fan in}}}\right)",
+    correct=r"\operatorname{Var} W = \tfrac{1}{\text{fan in}}; \text{ that of the uniform law is a third of it}",
     replaces="network.MLP.__init__",
     rejected_by="network.initialization",
 )

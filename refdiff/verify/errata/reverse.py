@@ -63,6 +63,35 @@ def clamped_var(schedule, t, variance="posterior"):
 
 
 @erratum(
+    "log-variance-taken-for-variance",
+    source='huggingface/diffusers#14569: variance_type "fixed_large_log", whose samples are NaN',
+    says=r"\sigma_t^2 = \log\beta_t < 0, \quad x_{t-1} = \mu + \sqrt{\sigma_t^2}\,z",
+    correct=r"\log\sigma_t^2 = \log\beta_t, \quad \sigma_t = e^{\frac12 \log\beta_t}",
+    replaces="reverse.var",
+    rejected_by="reverse.var",
+    coincides="never: the logarithm of a variance below 1 is negative",
+)
+def var_left_as_logarithm(schedule, t, variance="posterior"):
+    right = reverse.var(schedule, t, variance)
+    return np.log(right) if isinstance(variance, str) and variance == "beta" else right
+
+
+@erratum(
+    "noise-of-all-steps-at-once",
+    source="jsboige/CoursIA#16158, its own DDIM at eta = 1, corrected there",
+    says=r"\sigma_t^2 = \eta^2\,(1 - \bar\alpha_t), \quad \eta = 1",
+    correct=r"\sigma_t^2 = \eta^2\,\frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}"
+    r" \left(1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}\right) = \eta^2 \tilde\beta_t",
+    replaces="reverse.var",
+    rejected_by="reverse.var",
+    coincides="never: beta_tilde_t is below beta_t, which is at most 1 - alpha_bar_t",
+)
+def var_of_all_steps(schedule, t, variance="posterior"):
+    right = reverse.var(schedule, t, variance)
+    return schedule.one_minus_alpha_bar[t] if isinstance(variance, str) and variance == "posterior" else right
+
+
+@erratum(
     "no-noise-because-variance-vanishes",
     source="S4, lines 145, 152-154",
     says=r"\sigma_1^2 = 0, \text{ which is why } z = 0 \text{ at } t = 1",
@@ -136,6 +165,23 @@ def ancestral_with_last_noise(schedule, denoiser, x_T, rng, variance="posterior"
     for t in range(schedule.T, 0, -1):
         x_t = reverse.transition(schedule, denoiser, x_t, t, variance).sample(rng)
         yield t - 1, x_t
+
+
+@erratum(
+    "pseudo-code-empty",
+    source="S0, lines 152-156",
+    says=r"\texttt{def training() -> None:} \text{ and } \texttt{def sampling() -> None:} \text{ without a body}",
+    correct=r"\text{Algorithm 1: descend } \nabla_\theta \Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2; \quad"
+    r" \text{Algorithm 2: } x_{t-1} = \mu(x_t, t) + \sigma_t z, \; t = T, \ldots, 1",
+    replaces="reverse.sample",
+    rejected_by="reverse.sample",
+    coincides="never: it does not compile",
+    fails=True,
+)
+def sample_by_an_empty_program(schedule, denoiser, n, d, rng, variance="posterior"):
+    names = {}
+    exec("def training() -> None:\n\ndef sampling() -> None:\n", names)
+    return names["sampling"]()
 
 
 @erratum(

@@ -221,7 +221,7 @@ def from_betas_snr_of_amplitudes(beta, **options):
 
 @erratum(
     "posterior-variance-undivided",
-    source="varun-ml/diffusion-models-tutorial, corrected in its #1",
+    source="a common slip: the marginal variance of x_{t-1} times beta_t, with the denominator forgotten",
     says=r"\tilde\beta_t = (1 - \bar\alpha_{t-1})\,\beta_t",
     correct=r"\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t",
     replaces="schedule.Schedule.from_betas",
@@ -248,6 +248,28 @@ def from_betas_undivided(beta, **options):
 def from_betas_with_beta(beta, **options):
     schedule = Schedule.from_betas(beta, **options)
     return replace(schedule, beta_tilde=schedule.beta)
+
+
+@erratum(
+    "posterior-variance-in-single-precision",
+    source="huggingface/diffusers, whose tables are float32: 3.9e-4 off at t = 4 of linear-1000",
+    says=r"\tilde\beta_t \text{ from } 1 \ominus \bar\alpha_{t-1}, \; 1 \ominus \bar\alpha_t, \;"
+    r" 1 \ominus \bar\alpha_t \oslash \bar\alpha_{t-1} \text{ in 24 bits}",
+    correct=r"\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t"
+    r" \text{ with no difference of like numbers}",
+    replaces="schedule.Schedule.from_betas",
+    rejected_by="schedule.beta_tilde",
+    coincides="to six digits where betas are large; no sample is large enough to show it",
+    by_chance=False,
+)
+@staticmethod
+def from_betas_in_single_precision(beta, **options):
+    schedule = Schedule.from_betas(beta, **options)
+    alpha_bar = np.cumprod(1 - schedule.beta.astype(np.float32), dtype=np.float32)
+    before, now, one = alpha_bar[:-1], alpha_bar[1:], np.float32(1)
+    with np.errstate(invalid="ignore"):  # where betas are so small that alpha_bar stays 1, it is 0 / 0
+        beta_tilde = (one - before) / (one - now) * (one - now / before)
+    return replace(schedule, beta_tilde=np.append(0.0, beta_tilde))
 
 
 @erratum(
@@ -383,6 +405,21 @@ def vp_by_euler(T, beta_min=0.1, beta_max=20.0):
 
 
 @erratum(
+    "betas-of-1000-steps-for-any-T",
+    source="tanelp/tiny-diffusion, whose default is 50 steps of the range for 1000; see huggingface/diffusers#12341",
+    says=r"\bar\alpha_t = \exp\left(-\frac{T}{1000} \int_0^{t/T} \beta(u)\,du\right):"
+    r" \text{ each step takes a thousandth, however many there are}",
+    correct=r"\bar\alpha_t = \exp\left(-\int_0^{t/T} \beta(u)\,du\right): \text{ each step takes its share}",
+    replaces="schedule.Schedule.vp",
+    rejected_by="schedule.vp",
+    coincides="T = 1000; at T = 50 alpha_bar_T is .60, so x_T is far from the N(0, I) that sampling starts from",
+)
+@staticmethod
+def vp_in_thousandths(T, beta_min=0.1, beta_max=20.0):
+    return Schedule.from_betas(1 - Schedule.vp(T, beta_min, beta_max).alpha[1:] ** (T / 1000))
+
+
+@erratum(
     "respaced-with-the-old-beta",
     source="huggingface/diffusers, corrected in its #2076 and #3006; #5130 asks why",
     says=r"\beta'_k = \beta_{\tau_k}",
@@ -395,6 +432,25 @@ def respace_with_the_old_beta(self, steps):
     if np.ndim(steps) == 0:
         steps = np.arange(1, steps + 1) * self.T // steps
     return Schedule.from_betas(self.beta[np.asarray(steps)])
+
+
+@erratum(
+    "respaced-by-a-constant-stride",
+    source="huggingface/diffusers, DDIMScheduler.step with linspace spacing: #11347, #12633, #14357; in DDPMScheduler"
+    " corrected by #9384",
+    says=r"\beta'_k = 1 - \frac{\bar\alpha_{\tau_k}}{\bar\alpha_s}, \quad s = \tau_k - \lfloor T / K \rfloor",
+    correct=r"\beta'_k = 1 - \frac{\bar\alpha_{\tau_k}}{\bar\alpha_s}, \quad s = \tau_{k-1},"
+    r" \text{ the step before in the list}",
+    replaces="schedule.Schedule.respace",
+    rejected_by="schedule.respace",
+    coincides="steps that are a constant stride apart, as with leading spacing",
+)
+def respace_by_a_constant_stride(self, steps):
+    if np.ndim(steps) == 0:
+        steps = np.arange(1, steps + 1) * self.T // steps
+    steps = np.asarray(steps)
+    before = np.maximum(steps - self.T // len(steps), 0)
+    return Schedule.from_betas(1 - self.alpha_bar[steps] / self.alpha_bar[before])
 
 
 @erratum(

@@ -32,7 +32,7 @@ def terms_without_expectation(schedule, denoiser, x_0, rng, variance="beta"):
     source="S3, lines 547, 562, 622",
     says=r"L_{t-1} = \mathbb{E}_{q(x_{t-1} \mid x_t, x_0)}\left[\frac{\Vert\tilde\mu_t - \mu\Vert^2}{2\sigma_t^2}"
     r" + d\,c_t\right] \text{ at one given } x_t",
-    correct=r"the bracket has no x_{t-1} in it; the expectation needed is over q(x_t \mid x_0)",
+    correct=r"\text{the bracket has no } x_{t-1} \text{ in it; the expectation needed is over } q(x_t \mid x_0)",
     replaces="elbo.denoising_terms",
     rejected_by="elbo.denoising_terms",
     coincides="where the error of the model's mean does not depend on x_t",
@@ -68,6 +68,23 @@ def form_without_reconstruction(schedule, denoiser, x_0, rng, variance="beta", *
 def form_of_log_ratios_alone(schedule, denoiser, x_0, rng, variance="beta", *args, **kwargs):
     right = elbo.denoising_form(schedule, denoiser, x_0, rng, variance, *args, **kwargs)
     return replace(right, reconstruction=0 * right.reconstruction, prior=0 * right.prior)
+
+
+@erratum(
+    "entropies-inside-the-minus-sign",
+    source="acids-ircam/diffusion_models, diffusion_02_model.ipynb, where K is defined; the code below it is right",
+    says=r"-K = \sum_{t=2}^T L_{t-1} + H(x_T \mid x_0) - H(x_1 \mid x_0) - H_p(x_T)",
+    correct=r"-K = \sum_{t=2}^T L_{t-1} - H(x_T \mid x_0) + H(x_1 \mid x_0) + H_p(x_T), \text{ which is } L"
+    r" \text{ where } L_0 = H(x_1 \mid x_0) \text{ and } -\mathbb{E}\log p(x_T) = H_p(x_T)",
+    replaces="elbo.denoising_form",
+    rejected_by="elbo.denoising_form",
+    coincides="in gradients: the entropies have no parameters",
+)
+def form_with_entropies_inside(schedule, denoiser, x_0, rng, *args, **kwargs):
+    right = elbo.denoising_form(schedule, denoiser, x_0, rng, *args, **kwargs)
+    first, last = (forward.marginal(schedule, x_0, t).entropy() for t in (1, schedule.T))
+    of_p = reverse.prior(*np.shape(x_0)).entropy()
+    return replace(right, reconstruction=-first, prior=last - of_p)
 
 
 @erratum(
@@ -116,7 +133,8 @@ def form_equal_to_simple_loss(schedule, denoiser, x_0, rng, variance="beta", *ar
 
 @erratum(
     "vlb-mean-over-steps",
-    source="a reading of the code discussed in openai/improved-diffusion#114 and #147",
+    source="the reading that openai/improved-diffusion#114 and #147 argue against: one random L_{t-1}, without the"
+    " factor T, for the bound",
     says=r"L = \frac1T\left(L_0 + \sum_{t=2}^T L_{t-1} + L_T\right)",
     correct=r"L = L_0 + \sum_{t=2}^T L_{t-1} + L_T; \text{ one random term estimates it only times their number}",
     replaces="elbo.Bound.total",

@@ -1,5 +1,7 @@
 r"""Wrong versions of likelihoods and of their bounds in closed form, as found in print and in code."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from refdiff import elbo, likelihood, reverse
@@ -309,6 +311,22 @@ def second_moment_of_equal_weights(schedule, slope, intercept, x_0, variance="be
 def second_moment_of_log_normal(schedule, slope, intercept, x_0, variance="beta", decoder_var="beta_1"):
     log_p = likelihood.linear_log_density(schedule, slope, intercept, x_0, variance, decoder_var)
     return 2 * log_p + 2 * likelihood.linear_gap(schedule, slope, intercept, x_0, variance, decoder_var)
+
+
+@erratum(
+    "inequality-should-be-equality",
+    source="S3, lines 273, 759",
+    says=r"\mathbb{E}_{q(x_0)} \mathbb{E}_{q(x_{1:T} \mid x_0)}[-\log w] \le \mathbb{E}_{q(x_{0:T})}[-\log w],"
+    r" \text{ as if a gap were left, say of a tenth of a nat}",
+    correct=r"\mathbb{E}_{q(x_0)} \mathbb{E}_{q(x_{1:T} \mid x_0)}[-\log w] = \mathbb{E}_{q(x_{0:T})}[-\log w]"
+    r" = L: \text{ only the first } \le \text{ is Jensen's}",
+    replaces="likelihood.mixture_bound",
+    rejected_by="likelihood.mixture_bound",
+    coincides="never, if the sign is read as strict; as it stands it is true and says too little",
+)
+def bound_above_its_own_mean(*args, **kwargs):
+    right = likelihood.mixture_bound(*args, **kwargs)
+    return replace(right, between=right.between + 0.1)
 
 
 @erratum(
