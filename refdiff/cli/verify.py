@@ -108,9 +108,11 @@ def workers(jobs):
     if jobs == 1:
         yield None
         return
+    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(jobs) as executor:
+    # a forked copy of a process with threads may hang; a fresh one takes a second more
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as executor:
         yield executor
 
 

@@ -1,5 +1,6 @@
 """The same seed gives the same report, digit for digit, wherever and in whatever order the work is done."""
 
+import multiprocessing
 import random
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -58,7 +59,7 @@ def test_threads_give_the_same_report(workers, here):
 
 @pytest.fixture(scope="module")
 def processes():
-    with ProcessPoolExecutor(2) as executor:
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
         yield executor
 
 
