@@ -793,7 +793,7 @@ EQUATIONS = {
         r"$(x + \beta s) / \sqrt\alpha + \sqrt\beta\,z$ has the whole drift and a new scale: it takes $q_t$ to"
         " $q_{t-1}$, and does not leave $q_t$ as it is",
         near="S3, lines 652-666",
-        held_by=("score.ancestral_vs_langevin", "score.ancestral_var", "reverse.transition_mean"),
+        held_by=("score.ancestral_vs_langevin", "score.ancestral_transition", "score.ancestral_var"),
     ),
     "annealed-langevin": Equation(
         "Score and Langevin dynamics",

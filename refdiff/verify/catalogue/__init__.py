@@ -6,6 +6,7 @@ oracles; the functions judged come in as `claimed`.
 
 from refdiff.verify.catalogue import (
     bayes,
+    continuous,
     elbo,
     forward,
     gaussian,
@@ -15,10 +16,12 @@ from refdiff.verify.catalogue import (
     parameterize,
     reverse,
     schedule,
+    score,
 )
 
 __all__ = [
     "bayes",
+    "continuous",
     "elbo",
     "forward",
     "gaussian",
@@ -28,4 +31,5 @@ __all__ = [
     "parameterize",
     "reverse",
     "schedule",
+    "score",
 ]

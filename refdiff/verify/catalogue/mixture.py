@@ -326,7 +326,7 @@ class Even:
 
 def toss(trial, drawn, fake):
     """Return a coin (n,) and points that are drawn where it shows heads, fake elsewhere."""
-    real = trial.rng.random(trial.n) < 0.5
+    real = trial.rng.random(len(drawn)) < 0.5
     return real, np.where(real[:, None], drawn, fake)
 
 
