@@ -181,7 +181,7 @@ def test_a_step_that_is_no_integer_is_refused(name, t):
 
 
 @pytest.mark.parametrize("name", STEPPED)
-@pytest.mark.parametrize("t", [[2, 2], [[2, 2, 2, 2]], [[2], [2], [2], [2]], np.full((4, 4), 2)], ids=str)
+@pytest.mark.parametrize("t", [[2, 2], [[2, 2, 2, 2]], [[2], [2], [2], [2]], [[2] * 4] * 4], ids=str)
 def test_steps_that_are_not_one_per_point_are_refused_also_where_n_is_d(name, t):
     refused(ValueError, lambda: STEPPED[name](X, t), names="shape")
 
@@ -348,10 +348,16 @@ def test_mixtures_that_are_none_are_refused():
     refused(ValueError, lambda: DATA.log_density([[1.0]]), names="d = 4")
 
 
-NO_GENERATORS = [None, 0, np.random, np.random.RandomState(0), np.random.SeedSequence(0)]
+NO_GENERATORS = {
+    "None": None,
+    "a seed": 0,
+    "the module": np.random,
+    "RandomState": np.random.RandomState(0),
+    "SeedSequence": np.random.SeedSequence(0),
+}
 
 
-@pytest.mark.parametrize("rng", NO_GENERATORS, ids=str)
+@pytest.mark.parametrize("rng", NO_GENERATORS.values(), ids=NO_GENERATORS)
 def test_randomness_that_is_no_generator_is_refused(rng):
     for call in (
         lambda: Gaussian([0.0], 1.0).sample(rng),
@@ -489,7 +495,7 @@ def test_data_that_are_no_real_numbers_are_refused(name, kind):
 
 
 @pytest.mark.parametrize("name", DRAWN)
-@pytest.mark.parametrize("rng", NO_GENERATORS, ids=str)
+@pytest.mark.parametrize("rng", NO_GENERATORS.values(), ids=NO_GENERATORS)
 def test_an_estimator_s_randomness_that_is_no_generator_is_refused(name, rng):
     refused(TypeError, lambda: DRAWN[name](X, rng), names="numpy.random.default_rng(seed)")
 

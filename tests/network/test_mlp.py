@@ -275,3 +275,31 @@ def test_a_bad_shape_of_network_is_refused(arguments, error, says):
 def test_parameters_of_another_network_are_refused(theta):
     with pytest.raises(ValueError, match="theta must be contiguous float32 of shape"):
         MLP.from_theta(theta, **MLP(rng=np.random.default_rng(0)).config)
+
+
+def test_a_network_is_printed_with_its_shape_and_the_number_of_its_parameters():
+    model = MLP(2, width=4, depth=1, time_dim=4, rng=np.random.default_rng(0))
+    config = "dim=2, width=4, depth=1, time_dim=4, residual=False, dtype='float32'"
+    assert repr(model) == f"MLP({config}): {(6 * 4 + 4) + (4 * 2 + 2)} parameters"
+
+
+def test_the_network_that_is_built_unless_said_otherwise():
+    config = {"dim": 2, "width": 128, "depth": 3, "time_dim": 32, "residual": False, "dtype": "float32"}
+    assert MLP(rng=np.random.default_rng(0)).config == config
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_are_kept_in_the_precision_of_the_parameters(dtype):
+    assert MLP(rng=np.random.default_rng(0), dtype=dtype).gradient.dtype == dtype
+
+
+def test_a_single_clock_is_the_slowest():
+    np.testing.assert_allclose(2 * np.pi / mlp.clock_frequencies(1), [4000], rtol=1e-14)
+
+
+@pytest.mark.parametrize(("dtype", "out"), [(np.float32, np.float64), (np.float64, np.float64), (np.complex128,) * 2])
+def test_a_prediction_is_in_float64_or_complex_as_the_network_is(dtype, out):
+    model = MLP(2, width=4, depth=1, time_dim=4, dtype=dtype, rng=np.random.default_rng(0))
+    x = np.array([[0.5, -0.2], [1.0, 0.3]]) + (1e-3j if dtype == np.complex128 else 0)
+    assert model(x, 3).dtype == out
+    np.testing.assert_array_equal(model(x, 3), model.forward(x.astype(dtype), np.array(3))[0])

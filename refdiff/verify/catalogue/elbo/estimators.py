@@ -708,8 +708,8 @@ class LadderVariances:
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
-        x_0, T, times = np.array(case.x_0), case.T, 4
-        n = trial.n // times
+        x_0, T, times = np.array(case.x_0), case.T, 2
+        n = trial.n // 4
 
         def measure(denoiser, draw, group):
             """Return the nine variances of each of `times` ladders, (times, 9)."""
