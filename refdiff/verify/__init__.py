@@ -5,7 +5,7 @@ judged. ``CATALOGUE`` holds the identities, ``ERRATA`` wrong formulas found in p
 """
 
 from refdiff import CHAPTERS
-from refdiff.verify import catalogue, errata  # noqa: F401  importing them fills CATALOGUE and ERRATA
+from refdiff.verify import adapters, catalogue, errata  # noqa: F401  the latter two fill CATALOGUE and ERRATA
 from refdiff.verify.examine import examine, identities_of, power_is_certified
 from refdiff.verify.identity import CATALOGUE, ERRATA, Erratum, Identity, NotProvided, Provided, sort_by_chapter
 from refdiff.verify.judge import ALPHA, BUDGETS, judge
@@ -27,6 +27,7 @@ __all__ = [
     "Provided",
     "Report",
     "Verdict",
+    "adapters",
     "comparable",
     "compare",
     "examine",

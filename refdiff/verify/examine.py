@@ -16,7 +16,10 @@ __all__ = ["Outcome", "Overspent", "Task", "examine", "power_is_certified", "run
 
 
 class Overspent(Exception):
-    """Raised where a route records more statistics than it was budgeted: a fault of the catalogue, of nobody judged."""
+    """Raised where a route records more statistics than it was budgeted, or two of one name.
+
+    That is a fault of the catalogue, of nobody judged.
+    """
 
 
 def examine(
@@ -52,6 +55,8 @@ def _tried(identity, provided, case, seed, n, alpha, precision, chunk):
     identity.monte_carlo(provided, case, trial)
     if len(trial.tallies) > identity.statistics:
         raise Overspent(f"{identity.key} recorded {len(trial.tallies)} statistics, budgeted {identity.statistics}")
+    if len({tally.what for tally in trial.tallies}) < len(trial.tallies):  # chunks are merged by name
+        raise Overspent(f"{identity.key} recorded two statistics of one name")
     return trial
 
 

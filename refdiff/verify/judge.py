@@ -6,6 +6,7 @@ the case and the chunk, so that a verdict can be replayed, and does not depend o
 """
 
 import importlib
+import itertools
 import math
 import pickle
 import time
@@ -170,9 +171,11 @@ class Hearing:
         self.failed, self.silent = [""] * len(cases), [""] * len(cases)
         self.missing, self.hung, self.seconds = False, False, 0.0
         self.chunks, self.chunks_heard, self.looks = 0, 0, 0
+        self._proved = {}
 
     def hear(self, task, outcome):
         """Take in what a task found; tasks of a case are heard in the order of their chunks."""
+        self._proved.pop(task.number, None)
         self.seconds += outcome.seconds
         self.missing |= bool(outcome.missing)
         self.hung |= outcome.hung
@@ -184,11 +187,21 @@ class Hearing:
             known[what] = known[what].merge(tally) if what in known else tally
 
     def looked(self, looks, chunks):
-        """Note that all chunks so far are heard, and that this is the so-and-so-manieth look at them."""
+        """Note that so many chunks are heard, and that this is look number `looks` at them."""
         self.looks, self.chunks_heard = looks, chunks
 
     def found(self, number, alpha):
         """Return comparisons and statistics of one case, and why it says nothing, if it does not."""
+        if self._proved.get(number, (None, None))[0] != alpha:
+            self._proved[number] = (alpha, self._prove(number, alpha))
+        return self._proved[number][1]
+
+    def refutes(self, number, alpha):
+        """Whether one case refutes."""
+        found, _ = self.found(number, alpha)
+        return bool(self.failed[number]) or not all(one.holds for one in found)
+
+    def _prove(self, number, alpha):
         found, silent = list(self.comparisons[number]), self.silent[number]
         for tally in self.tallies[number].values():
             try:
@@ -256,14 +269,18 @@ class Court:
     def once(self, hearings):
         """Yield each hearing with its verdict after one chunk of samples per case."""
         waiting = [self._start(hearing, 1) for hearing in hearings]
-        for hearing, tasks in zip(hearings, waiting):
-            for task, result in tasks:
-                hearing.hear(task, result())
-                if hearing.missing or hearing.verdict(self.alpha, task.number + 1, self.n).status == "refuted":
-                    break  # the cases that follow add nothing
-            for _, result in tasks:
+        try:
+            for hearing, tasks in zip(hearings, waiting):
+                for task, result in tasks:
+                    hearing.hear(task, result())
+                    if hearing.missing or hearing.refutes(task.number, self.alpha):
+                        break  # the cases that follow add nothing
+                for _, result in tasks:
+                    result.cancel()
+                yield hearing, self._final(hearing, self.alpha, task.number + 1, self.n)
+        finally:
+            for _, result in itertools.chain(*waiting):
                 result.cancel()
-            yield hearing, self._final(hearing, self.alpha, task.number + 1, self.n)
 
     def rounds(self, hearings, until, seconds):
         """Yield each hearing as soon as its error is known; each round doubles the samples of what is left.

@@ -303,3 +303,24 @@ def test_a_prediction_is_in_float64_or_complex_as_the_network_is(dtype, out):
     x = np.array([[0.5, -0.2], [1.0, 0.3]]) + (1e-3j if dtype == np.complex128 else 0)
     assert model(x, 3).dtype == out
     np.testing.assert_array_equal(model(x, 3), model.forward(x.astype(dtype), np.array(3))[0])
+
+
+def test_each_point_goes_through_the_network_once_in_blocks_that_stay_in_the_cache():
+    rows = []
+
+    class Counting(MLP):
+        def forward(self, x, t):
+            rows.append(len(x))
+            return super().forward(x, t)
+
+    model = Counting(2, width=4, depth=1, time_dim=4, rng=np.random.default_rng(0))
+    model(np.zeros((2 * mlp.BLOCK + 3, 2)), 1)
+    assert rows == [mlp.BLOCK, mlp.BLOCK, 3]
+
+
+def test_points_of_any_leading_shape_go_forward_like_the_same_points_in_a_row():
+    model = MLP(2, width=4, depth=1, time_dim=4, dtype=np.float64, rng=np.random.default_rng(0))
+    x, t = np.linspace(-1, 1, 12).reshape(2, 3, 2), np.arange(1, 7).reshape(2, 3)
+    out = model.forward(x, t)[0]
+    assert out.shape == x.shape
+    np.testing.assert_array_equal(out.reshape(-1, 2), model.forward(x.reshape(-1, 2), t.reshape(-1))[0])

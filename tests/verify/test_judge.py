@@ -114,6 +114,17 @@ def test_spending_more_than_the_share_is_an_error():
         verify.examine(greedy, verify.Provided(refdiff), DESIGNED[0])
 
 
+def test_two_statistics_of_one_name_are_an_error():
+    def twice(claimed, case, trial):
+        for _ in range(2):
+            trial.mean("x", trial.rng.standard_normal(trial.n), 0.0, 1.0)
+
+    key = "bayes.posterior_mean"
+    alike = verify.Identity(**{**vars(verify.CATALOGUE[key]), "monte_carlo": twice})
+    with pytest.raises(Overspent, match="two statistics of one name"):
+        verify.examine(alike, verify.Provided(refdiff), DESIGNED[0])
+
+
 def test_a_refutation_does_not_carry_the_reason_of_an_earlier_case_that_was_inconclusive(monkeypatch):
     from refdiff.verify.evidence import Inconclusive
 

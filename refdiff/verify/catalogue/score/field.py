@@ -126,7 +126,7 @@ class Jacobian:
         field, last = Affine(case), case.d - 1
         J = np.asarray(claimed.score.jacobian(field, np.array(case.x_t)))
         z = trial.rng.standard_normal((trial.n, case.d))
-        for i, j in ((0, last), (last, 0)):
+        for i, j in dict.fromkeys([(0, last), (last, 0)]):  # one entry where d = 1
             axis = np.eye(case.d)[j]
             _, g, h = form(field.b[i] * axis, np.outer(field.A[i], axis))
             trial.quadratic(f"E s_{i} z_{j}", field(z)[:, i] * z[:, j], J[i, j], g, h)
