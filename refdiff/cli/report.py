@@ -316,7 +316,7 @@ notation used here, and rejected by the same identities. Some of consequence:</p
                 f"All {len(in_print)} found in texts, public code and issues",
                 refuted(in_print)
                 + "<p class=small>"
-                + "<br>".join(f"{k}: {html.escape(v)}" for k, v in SOURCES.items())
+                + "<br>".join(f"{k}: {html.escape(str(v))}" for k, v in SOURCES.items())
                 + "</p>",
             ),
             folded(f"{len(slips)} slips that are easily made", refuted(slips)),

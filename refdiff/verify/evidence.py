@@ -58,21 +58,22 @@ class Comparison:
         """The smallest relative error that this comparison notices."""
         return self.tolerance
 
-    def worst(self):
-        """Return the entry (claimed, truth) that differs most."""
-        return worst(self.claimed, self.truth, np.abs(self.claimed - self.truth))
+    def _errors(self):
+        """Return the relative error of each entry; NaN where a claim is none."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = np.abs(self.claimed - self.truth) / self.scale
+        return np.where(self.claimed == self.truth, 0.0, error)
 
-    def _wrong(self):
-        with np.errstate(invalid="ignore"):
-            near = np.abs(self.claimed - self.truth) <= self.tolerance * self.scale
-        return ~((self.claimed == self.truth) | near)
+    def worst(self):
+        """Return the entry (claimed, truth) that differs most, measured by its scale."""
+        return worst(self.claimed, self.truth, self._errors())
 
     @property
     def first_t(self):
         """The first t whose entries are wrong; None where all are right, or the arrays do not run over t."""
         if self.at is None:
             return None
-        wrong = self._wrong().reshape(len(self.at), -1).any(axis=1)
+        wrong = (~(self._errors() <= self.tolerance)).reshape(len(self.at), -1).any(axis=1)
         return min((t for t, is_wrong in zip(self.at, wrong) if is_wrong), default=None)
 
     def first(self):
@@ -80,8 +81,7 @@ class Comparison:
         if (t := self.first_t) is None:
             return self.worst()
         here = np.array(self.at) == t
-        claimed, truth = self.claimed[here], self.truth[here]
-        return worst(claimed, truth, np.abs(claimed - truth))
+        return worst(self.claimed[here], self.truth[here], self._errors()[here])
 
 
 @dataclass

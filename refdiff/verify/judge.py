@@ -240,7 +240,7 @@ class Hearing:
             claimed, measured = worst.first() if status == "refuted" and hasattr(worst, "first") else worst.worst()
         if status == "refuted" and worst is not None and not math.isfinite(claimed):
             message = f"{worst.what}: the claim is {claimed}"
-        sharpness = statistics or comparisons
+        sharpness, errors = statistics or comparisons, [one.error for one in comparisons]
         return Verdict(
             self.identity.key,
             status,
@@ -248,7 +248,7 @@ class Hearing:
             claimed,
             measured,
             p_value=min((one.p_value for one in statistics), default=1.0),
-            error=max((one.error for one in comparisons), default=0.0),
+            error=worst.error if status == "refuted" and hasattr(worst, "error") else max(errors, default=0.0),
             detects=max((one.detects for one in sharpness), default=math.inf),
             samples=n if self.identity.monte_carlo is not None else 0,
             seconds=self.seconds,
@@ -348,7 +348,8 @@ class Court:
         if hearing.missing:
             return None
         verdict = hearing.verdict(alpha, upto, n)
-        if verdict.status != "refuted" or hearing.identity.once or hearing.hung:
+        own = callable(getattr(self.implementation, "cases", None))  # it can be asked about these only
+        if verdict.status != "refuted" or hearing.identity.once or hearing.hung or own:
             return verdict
         identity = find(self.implementation, verdict.key)
         smallest = smallest_counterexample(

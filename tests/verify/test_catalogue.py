@@ -17,7 +17,7 @@ from refdiff.verify.judge import alpha_per_statistic
 from tests.verify.strategies import cases
 
 SEED = int(os.environ.get("REFDIFF_SEED", "0"))
-EXAMPLES = 25
+EXAMPLES = 12
 N = 4_000
 RUNS = EXAMPLES + len(DESIGNED)
 ALPHA = alpha_per_statistic(verify.CATALOGUE.values(), RUNS)
