@@ -468,7 +468,7 @@ class FullGaussian:
     Raises
     ------
     ValueError
-        If the shapes do not fit or `cov` is not symmetric positive definite; nothing is added to its
+        If the shapes do not fit or `cov` is not finite, symmetric and positive definite; nothing is added to its
         diagonal in silence.
 
     Notes
@@ -489,12 +489,14 @@ class FullGaussian:
         mean, cov = points(mean, "mean"), real(cov, "cov")
         if mean.ndim != 1 or cov.shape != (mean.size, mean.size):
             raise ValueError(f"mean must be (d,) and cov (d, d); got {mean.shape} and {cov.shape}.")
+        if not np.isfinite(cov).all():
+            raise ValueError(f"cov must be finite; got {cov.ravel()[~np.isfinite(cov.ravel())][0]}.")
         if not np.allclose(cov, cov.T, rtol=1e-12, atol=0):
             raise ValueError(f"cov must be symmetric; it differs from its transpose by {np.abs(cov - cov.T).max()}.")
         try:
             self._chol = np.linalg.cholesky(cov)
         except np.linalg.LinAlgError:
-            least = np.linalg.eigvalsh(cov)[0] if np.isfinite(cov).all() else np.nan
+            least = np.linalg.eigvalsh(cov)[0]
             raise ValueError(f"cov must be positive definite; its smallest eigenvalue is {least}.") from None
         self._mean, self._cov = mean, cov
 

@@ -106,6 +106,10 @@ ANSWERS = [
         "cov must be symmetric; it differs from its transpose by 0.5.",
     ),
     (
+        lambda: FullGaussian([0.0, 0.0], [[np.inf, 0.0], [0.0, 1.0]]),
+        "cov must be finite; got inf.",
+    ),
+    (
         lambda: FullGaussian([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]]),
         "cov must be positive definite; its smallest eigenvalue is -1.0.",
     ),
