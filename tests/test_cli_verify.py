@@ -33,7 +33,7 @@ def test_a_function_of_ones_own_is_judged_under_its_name(capsys):
     assert code == cli.REFUTED
     assert re.search(r"^refuted +bayes\.posterior_var ", out, re.MULTILINE)
     assert "bayes.posterior: Var[x_{t-1} | x_t, x_0], first at t = 1" in out
-    assert "smallest: with beta = (0.36, 0.75), t = 1, x_0 = 2, x_t = 1" in out
+    assert "smallest: beta = (0.36, 0.75), alpha_bar = (0.64, 0.16), t = 1, x_0 = 2, x_t = 1" in out
     assert re.search(r"^holds +bayes\.posterior_mean ", out, re.MULTILINE)
     assert "8 identities are about functions that are not provided, and were not judged." in out
 

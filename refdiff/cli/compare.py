@@ -27,6 +27,7 @@ def add_arguments(command):
     command.add_argument(
         "--precision", type=float, default=1e-9, help="the rounding to forgive (default: 1e-9; 1e-5 for float32)"
     )
+    command.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="seconds for a call (default: 60)")
     command.add_argument("--json", metavar="FILE", help="also write what was found there")
 
 
@@ -45,7 +46,10 @@ def run(args):
     if not callable(theirs):
         raise ValueError(f"{args.theirs} is no function but {type(theirs).__name__}.")
     ours = args.name if args.like is None else load_attribute(args.name)
-    found = verify.compare(ours, theirs, like=args.like, seed=args.seed, precision=args.precision)
+    if not args.time_limit > 0:
+        raise ValueError(f"--time-limit must be positive; got {args.time_limit:g}.")
+    options = {"like": args.like, "seed": args.seed, "precision": args.precision, "time_limit": args.time_limit}
+    found = verify.compare(ours, theirs, **options)
     print(found)
     if args.json:
         write_text(args.json, json.dumps(as_json(found, args.theirs), indent=2, ensure_ascii=False) + "\n")

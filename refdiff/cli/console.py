@@ -21,6 +21,7 @@ def progress(total, what):
 
 HEAD = f"{'verdict':<12} {'identity':<34} {'claimed':>12} {'measured':>12} {'error':>6} {'p':>6} {'catches':>8}"
 EXPLAINED = (
+    "claimed, measured: the numbers of the comparison or statistic that comes nearest to failing;\n"
     "error: the largest relative error on the exact route; p: the smallest p-value of the Monte Carlo route;\n"
     "catches: the smallest relative error that the Monte Carlo route would have caught with probability .99."
 )
@@ -29,6 +30,8 @@ EXPLAINED = (
 def line(verdict):
     """Return a verdict as one line of the table under HEAD, and lines that say why if it does not hold."""
     found = f"{verdict.claimed:>12.6g} {verdict.measured:>12.6g} {verdict.error:>6.0e} {verdict.p_value:>6.0e}"
+    if math.isnan(verdict.claimed) and math.isnan(verdict.measured):
+        found = f"{'–':>12} {'–':>12} {'–':>6} {'–':>6}"
     catches = f"{100 * verdict.detects:>6.2g} %" if verdict.detects < math.inf else f"{'–':>8}"
     row = f"{verdict.status:<12} {verdict.key:<34} {found} {catches}"
     if verdict.holds:

@@ -3,6 +3,7 @@ r"""Judge refdiff, or an implementation of your own, identity by identity, on ex
 import contextlib
 import inspect
 import json
+import re
 from types import SimpleNamespace
 
 from refdiff import cli
@@ -66,10 +67,12 @@ def run(args):
         if key not in identities and key not in {one.chapter for one in identities.values()}:
             raise no_such(key, identities, verify.ERRATA)
     number = sum(keys is None or one.key in keys or one.chapter in keys for one in identities.values())
-    print(HEAD)
+    head = [HEAD]
     with progress(number, "verify") as bar, workers(args.jobs) as executor:
 
         def say(verdict):
+            while head:
+                bar.write(head.pop(), file=None)
             bar.write(line(verdict), file=None)  # above the bar, on stdout
             bar.update()
 
@@ -84,7 +87,7 @@ def run(args):
             executor=executor,
             time_limit=args.time_limit,
         )
-    print(summary(report))
+    print(summary(report, whole=not report.interrupted and args.seconds is None))
     if args.json:
         write_text(args.json, json.dumps(report.as_json(), indent=2) + "\n")
     return cli.INTERRUPTED if report.interrupted else exit_code(report)
@@ -92,10 +95,14 @@ def run(args):
 
 def loaded(text):
     """Return the implementation that ``module:attribute`` names; a scheduler of diffusers gets its adapter."""
+    from refdiff import verify
     from refdiff.verify import adapters
 
     found = load_attribute(text)
-    if inspect.isfunction(found):  # under its own name
+    names = {dotted.rpartition(".")[2] for one in verify.CATALOGUE.values() for dotted in one.judges}
+    if (typed := re.split(r"[:.]", text)[-1]) in names and callable(found) and not hasattr(found, typed):
+        return SimpleNamespace(**{typed: found})  # a function, under the name that it has on the command line
+    if inspect.isfunction(found):
         return SimpleNamespace(**{found.__name__: found})
     if not all(hasattr(found, name) for name in ("set_timesteps", "add_noise", "step")):
         return found
@@ -116,8 +123,8 @@ def workers(jobs):
         yield executor
 
 
-def summary(report):
-    """Return what a run found, in a few lines."""
+def summary(report, whole=True):
+    """Return what a run found, in a few lines; a run cut short by a clock cannot be repeated digit for digit."""
     from refdiff import verify
 
     seconds = sum(verdict.seconds for verdict in report.verdicts.values())
@@ -128,8 +135,9 @@ def summary(report):
         f" {len(report.inconclusive)} inconclusive; seed {report.seed}, {seconds:.1f} s of work.",
         EXPLAINED,
         f"{report.statistics:,} statistics share a chance of {verify.ALPHA:g} of any false alarm.",
-        f"Fingerprint {report.fingerprint}: the same seed gives the same one, whatever --jobs.",
     ]
+    if whole:
+        lines.append(f"Fingerprint {report.fingerprint}: the same seed gives the same one, whatever --jobs.")
     if report.not_provided:
         judged = sorted({name for key in report.verdicts for name in report.verdicts[key].functions})
         lines.append(

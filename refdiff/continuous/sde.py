@@ -70,7 +70,7 @@ class _Linear:
 
         Notes
         -----
-        Source: Song et al. (2021), eq. 30 to 32. Identity: ``continuous.drift``.
+        Source: Song et al. (2021), eq. 30 and 32. Identity: ``continuous.drift``.
         """
         x = points(x, "x")
         return self.drift_rate(times(s, x)) * x

@@ -214,7 +214,7 @@ def weight_score(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 12, divided by 1 - alpha_bar_t; Song et al. (2021), section 3.2.
+    Source: Ho, Jain & Abbeel (2020), eq. 12, times 1 - alpha_bar_t; Song et al. (2021), section 3.3.
     Identity: ``score.weight_score``.
 
     Examples

@@ -378,7 +378,7 @@ def mala(log_density, score, x, rng, h, steps, *, progress=None):
 def mala_acceptance(h, var=1.0):
     r"""Return the share of moves that MALA accepts on N(m, v) in one dimension, once it has settled.
 
-    .. math:: \mathbb{E}\,a(x, y) = 1 - \frac2\pi \arctan\left(\frac{h}{2v}\right)^{3/2}
+    .. math:: \mathbb{E}\,a(x, y) = 1 - \frac2\pi \arctan\left[\left(\frac{h}{2v}\right)^{3/2}\right]
 
     The log-ratio is h (x^2 - y^2) / (4 v^2), of points measured from m: a move towards the middle is always accepted.
     By detailed balance the share is twice the probability of such a move, P(|y| < |x|), an angle between two normal
@@ -568,7 +568,7 @@ def ancestral_transition(schedule, score, x_t, t, variance="beta"):
 
     Notes
     -----
-    Source: Song et al. (2021), eq. 10; Ho, Jain & Abbeel (2020), eq. 11, with the score for eps. Identities:
+    Source: Song et al. (2021), eq. 4; Ho, Jain & Abbeel (2020), eq. 11, with the score for eps. Identities:
     ``score.ancestral_transition``, ``score.ancestral_vs_langevin``.
 
     Examples

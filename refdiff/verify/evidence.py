@@ -1,8 +1,8 @@
 r"""Evidence with stated error rates: what a check may say, and how sure it is.
 
 :class:`Exact` compares numbers with an independent truth. :class:`Trial` draws samples and compares their mean
-with a claim under a law that is known: normal, chi-square, or bounded by Chernoff and Bernstein. A p-value is
-never smaller than the truth allows (but for :meth:`Trial.clt`, which says so), so a budget of false alarms holds.
+with a claim under a law that is known: normal, chi-square, or bounded by Chernoff and Bernstein. The central limit
+theorem is never asked: a p-value is never smaller than the truth allows, so a budget of false alarms holds.
 """
 
 import hashlib
@@ -20,11 +20,14 @@ from refdiff.verify.tally import (
     QuadraticForm,
     QuadraticMean,
     Statistic,
-    UnknownMean,
     worst,
 )
 
-__all__ = ["Comparison", "Exact", "Inconclusive", "Statistic", "Trial", "stream"]
+__all__ = ["Comparison", "Exact", "Inconclusive", "Misshapen", "Statistic", "Trial", "stream"]
+
+
+class Misshapen(ValueError):
+    """Raised where a claim does not have the shape of what it is compared with."""
 
 
 def stream(*names):
@@ -101,11 +104,13 @@ class Exact:
         """
         claimed, truth = np.asarray(claimed, dtype=float), np.asarray(truth, dtype=float)
         if claimed.shape != truth.shape:
-            raise ValueError(f"{what}: shape {claimed.shape} where {truth.shape} is right")
+            raise Misshapen(f"{what} has shape {claimed.shape}, {truth.shape} is right")
+        if truth.size == 0:
+            raise ValueError(f"{what}: no numbers to compare")
         if at is not None:
             at = tuple(int(t) for t in at)
         if scale is None:
-            scale = np.abs(truth).max(initial=0.0) or 1.0
+            scale = np.abs(truth[np.isfinite(truth)]).max(initial=0.0) or 1.0
         same = claimed == truth  # NaN is never the same: two that fail alike prove nothing
         with np.errstate(invalid="ignore", over="ignore"):
             error = np.where(same, 0.0, np.abs(claimed - truth) / scale)
@@ -156,7 +161,8 @@ class Trial:
         samples = _column(samples)
         mean, var, weight = (_beside(a, samples) for a in (mean, var, weight))
         claimed, var = (weight * mean).mean(axis=0), (weight**2 * var).mean(axis=0)
-        self.tallies.append(NormalMean(what, Moments.of(weight * samples), claimed, var, self.precision))
+        size = np.abs(weight * mean).mean(axis=0)
+        self.tallies.append(NormalMean(what, Moments.of(weight * samples), claimed, var, size, self.precision))
 
     def var(self, what, samples, mean, var):
         r"""Judge the variance of normal samples around a known mean: a chi-square test, exact.
@@ -170,7 +176,7 @@ class Trial:
         claimed = np.broadcast_to(np.asarray(var, dtype=float), samples.shape[1:])
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = squares.mean / claimed
-        self.tallies.append(NormalVar(what, squares, claimed, ratio))
+        self.tallies.append(NormalVar(what, squares, claimed, ratio, self.precision))
 
     def conditional(self, what, samples, mean, var, **conditioned_on):
         """Judge a conditional normal law without binning: mean, variance, and independence of what is known.
@@ -191,7 +197,7 @@ class Trial:
         `linear` are the g_j and `square` the h_j, taken from the definition of the case and not from the claim.
         """
         law = QuadraticForm(np.ravel(linear), np.ravel(square))
-        self.tallies.append(QuadraticMean(what, Moments.of(np.ravel(samples)), _number(claimed), law))
+        self.tallies.append(QuadraticMean(what, Moments.of(np.ravel(samples)), _number(claimed), law, self.precision))
 
     def bounded(self, what, samples, mean, var, span=2.0):
         r"""Judge the mean of samples from an interval of length `span` by Bernstein's inequality.
@@ -223,15 +229,6 @@ class Trial:
         wave = omega * np.asarray(samples, dtype=float).ravel() - shift
         self.bounded(f"{what}: E cos", np.cos(wave), once.real, (1 + twice.real) / 2 - once.real**2)
         self.bounded(f"{what}: E sin", np.sin(wave), once.imag, (1 - twice.real) / 2 - once.imag**2)
-
-    def clt(self, what, samples, mean, var=None):
-        """Judge the mean of samples whose law is not known, by the central limit theorem: the last resort.
-
-        The variance is estimated unless given. The p-value is doubled, and n must be so large that the skewness
-        cannot distort the tail by more than that: n >= (z^3 |skew| / (6 ln 2))^2; else :class:`Inconclusive`.
-        """
-        var = None if var is None else _number(var)
-        self.tallies.append(UnknownMean(what, Moments.of(np.ravel(samples)), _number(mean), var))
 
 
 def _number(a):

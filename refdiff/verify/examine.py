@@ -1,14 +1,17 @@
 r"""One identity on one case: what the two routes find, and how surely they would find a wrong formula."""
 
 import importlib
+import re
+import sys
 import time
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 
-from refdiff.verify.evidence import Exact, Inconclusive, Trial, stream
+from refdiff.verify.evidence import Exact, Inconclusive, Misshapen, Trial, stream
 from refdiff.verify.identity import CATALOGUE, NotProvided, Provided
 from refdiff.verify.limits import Guard, OutOfTime, within
 
@@ -88,8 +91,21 @@ class Outcome:
 
 
 def portable(implementation):
-    """Return an implementation as it can be sent to another process: a module by its name."""
-    return implementation.__name__ if isinstance(implementation, types.ModuleType) else implementation
+    """Return an implementation as it can be sent to another process: a module by its name.
+
+    Raises
+    ------
+    TypeError
+        If importing that name would give another module.
+    """
+    if not isinstance(implementation, types.ModuleType):
+        return implementation
+    if sys.modules.get(implementation.__name__) is not implementation:
+        raise TypeError(
+            f"for an executor a module must be importable by its name; {implementation.__name__!r} is another one, or"
+            " none. Put it on the path, and import it."
+        )
+    return implementation.__name__
 
 
 def run(implementation, task):
@@ -100,32 +116,39 @@ def run(implementation, task):
     guard = Guard(copies=not identity.in_place)
     provided = Provided(implementation, guard=guard)
     precision = precision_of(implementation, identity)
+    case = replace(task.case)  # a case of its own, with a schedule that nobody else has had in hand
     try:
-        for name in identity.judges:
-            provided.lookup(name)
-        if task.exact:
-            exact = Exact(precision)
-            within(task.time_limit, identity.exact, provided, task.case, exact)
-            outcome.comparisons = exact.found
-        for chunk in task.chunks if identity.monte_carlo is not None else ():
-            trial = within(
-                task.time_limit, _tried, identity, provided, task.case, task.seed, task.n, 1.0, precision, chunk
-            )
-            for tally in trial.tallies:
-                known = outcome.tallies.get(tally.what)
-                outcome.tallies[tally.what] = tally if known is None else known.merge(tally)
+        # whatever the caller has set, here and in any other process
+        with np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"):
+            for name in identity.judges:
+                provided.lookup(name)
+            if task.exact:
+                exact = Exact(precision)
+                within(task.time_limit, identity.exact, provided, case, exact)
+                outcome.comparisons = exact.found
+            for chunk in task.chunks if identity.monte_carlo is not None else ():
+                trial = within(
+                    task.time_limit, _tried, identity, provided, case, task.seed, task.n, 1.0, precision, chunk
+                )
+                for tally in trial.tallies:
+                    known = outcome.tallies.get(tally.what)
+                    outcome.tallies[tally.what] = tally if known is None else known.merge(tally)
     except NotProvided as name:
         outcome.missing = str(name)
     except Inconclusive as reason:
         outcome.silent = str(reason)
-    except Overspent:
+    except (Overspent, KeyboardInterrupt):
         raise
     except OutOfTime:
         outcome.hung = True
         outcome.failed = f"{guard.running or 'the evidence'} did not return within {task.time_limit:g} s"
-    except Exception as error:  # whatever an implementation raises is its answer, and it is the wrong one
-        where = f"{guard.running} raised" if guard.running else "raised"
-        outcome.failed = f"{where} {type(error).__name__}: {error}"
+    except Misshapen as error:
+        outcome.failed = f"{', '.join(identity.judges)}: {error}"
+    except BaseException as error:  # whatever an implementation raises is its answer, and it is the wrong one
+        judged = ", ".join(identity.judges)
+        where = f"{guard.running} raised" if guard.running else f"what {judged} returned is of no use:"
+        said = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error))  # an address is another one in each process
+        outcome.failed = f"{where} {type(error).__name__}: {said}"
     outcome.seconds = time.perf_counter() - start
     return outcome
 
@@ -133,7 +156,11 @@ def run(implementation, task):
 def identities_of(implementation):
     """Return all identities that an implementation is judged by: the catalogue, and those it brings along."""
     own = getattr(implementation, "identities", None)
-    return CATALOGUE | dict(own) if isinstance(own, Mapping) else CATALOGUE
+    if not isinstance(own, Mapping):
+        return CATALOGUE
+    if clash := sorted(set(own) & set(CATALOGUE)):
+        raise ValueError(f"identities of an implementation need keys of their own; {clash[0]!r} is the catalogue's.")
+    return CATALOGUE | dict(own)
 
 
 def find(implementation, key):
@@ -143,13 +170,28 @@ def find(implementation, key):
 
 def precision_of(implementation, identity):
     """Return the smallest relative error that counts for the functions of an identity, as the implementation says."""
+    said = precisions(implementation)
+    return max(
+        (said.get(name, said.get(name.partition(".")[0], said.get("", 0.0))) for name in identity.judges), default=0.0
+    )
+
+
+def precisions(implementation):
+    """Return the precision that an implementation asks for, by function, chapter or "" for all.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a number in [0, 0.1): whatever is off by a tenth of itself is no rounding.
+    """
     said = getattr(implementation, "precision", 0.0)
-    if isinstance(said, Mapping):
-        return max(
-            (said.get(name, said.get(name.partition(".")[0], said.get("", 0.0))) for name in identity.judges),
-            default=0.0,
-        )
-    return float(said) if isinstance(said, int | float) else 0.0
+    if not isinstance(said, Real | Mapping) or isinstance(said, bool):
+        return {}  # a function of that name, say
+    said = said if isinstance(said, Mapping) else {"": said}
+    for name, one in said.items():
+        if not isinstance(one, Real) or isinstance(one, bool) or not 0 <= one < 0.1:
+            raise ValueError(f"precision is a relative error in [0, 0.1), such as 1e-6; got {one!r} for {name!r}.")
+    return {name: float(one) for name, one in said.items()}
 
 
 def power_is_certified(identity, right, wrong, case, *, seed=0, n=4_000, alpha=1e-9):

@@ -161,9 +161,9 @@ class Provided:
     :class:`NotProvided`. A guard stands between its functions and whoever calls them.
     """
 
-    def __init__(self, implementation, replaced=None, path="", guard=None):
+    def __init__(self, implementation, replaced=None, path="", guard=None, flat=None):
         self._implementation, self._replaced, self._path = implementation, dict(replaced or {}), path
-        self._guard = guard
+        self._guard, self._flat = guard, flat
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -173,10 +173,12 @@ class Provided:
             return self._replaced[path]
         if not self._path:  # a chapter, or the flat namespace in its place
             chapter = getattr(self._implementation, name, self._implementation)
-            return Provided(chapter, self._replaced, path, self._guard)
-        if not hasattr(self._implementation, name):
+            return Provided(chapter, self._replaced, path, self._guard, self._implementation)
+        # a flat namespace may have something else under the name of a chapter: every torch module has a `forward`
+        where = self._implementation if hasattr(self._implementation, name) else self._flat
+        if not hasattr(where, name):
             raise NotProvided(path)
-        found = getattr(self._implementation, name)
+        found = getattr(where, name)
         methods = {key.removeprefix(path + "."): f for key, f in self._replaced.items() if key.startswith(path + ".")}
         if methods and isinstance(found, type):
             return types.new_class(name, (found,), exec_body=lambda body: body.update(methods))

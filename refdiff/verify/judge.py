@@ -10,11 +10,12 @@ import itertools
 import math
 import pickle
 import time
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 
 from refdiff.verify.cases import DESIGNED, Case, RandomSource
 from refdiff.verify.evidence import Inconclusive, stream
-from refdiff.verify.examine import Task, find, identities_of, portable, precision_of, run
+from refdiff.verify.examine import Task, find, identities_of, portable, precision_of, precisions, run
 from refdiff.verify.report import Report, Verdict
 from refdiff.verify.smallest import smallest_counterexample
 
@@ -104,8 +105,9 @@ def judge(
     >>> report = judge(SimpleNamespace(posterior=posterior), only="bayes", budget="quick")
     >>> report.refuted
     ['bayes.posterior_var']
-    >>> print(report.verdicts["bayes.posterior_var"].smallest)
-    with beta = (0.36, 0.75), t = 1, x_0 = 2, x_t = 1: Var[x_{t-1} | x_t, x_0] is 0, not 0.36
+    >>> smallest = report.verdicts["bayes.posterior_var"].smallest  # alpha_bar = .64, .16
+    >>> smallest.case.beta, smallest.t, smallest.claimed, smallest.truth
+    ((0.36, 0.75), 1, 0.36, 0.0)
     """
     if implementation is None:
         implementation = importlib.import_module("refdiff")
@@ -118,11 +120,13 @@ def judge(
         raise ValueError("seconds limits a run with until=...; without, the samples are what the budget says.")
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit must be positive, or None for no limit; got {time_limit!r}.")
+    if until is not None and until <= max(precisions(implementation).values(), default=0.0):
+        raise ValueError(f"until must be above the precision that the implementation asks for; got {until!r}.")
     identities = _chosen(identities_of(implementation), only)
     hearings = [Hearing(one, _cases(implementation, one, seed, budget)) for one in identities]
     K = sum(one.identity.statistics * len(one.cases) for one in hearings)
     court = Court(implementation, seed, BUDGETS[budget].n, ALPHA / max(1, K), executor, time_limit)
-    report = Report(seed, budget, K, until)
+    report = Report(seed, budget, K, until, precisions(implementation))
     rounds = court.once(hearings) if until is None else court.rounds(hearings, until, seconds)
     for hearing, verdict in rounds:
         if verdict is None:
@@ -158,7 +162,10 @@ def _cases(implementation, identity, seed, budget):
         return DESIGNED[:1]
     source, drawn = RandomSource(stream("cases", identity.key, seed)), BUDGETS[budget].drawn
     if callable(own := getattr(implementation, "cases", None)):
-        return tuple(own(source, drawn))
+        cases = own(source, drawn)
+        if not isinstance(cases, list | tuple) or not all(isinstance(one, Case) for one in cases) or not cases:
+            raise TypeError(f"cases(source, drawn) of an implementation must return a list of Case; got {cases!r}.")
+        return tuple(cases)
     return (*DESIGNED, *(Case.draw(source) for _ in range(drawn)))
 
 
@@ -294,8 +301,12 @@ class Court:
             for hearing, tasks in zip(hearings, waiting):
                 # everybody is heard once, so that there is something to be said
                 stopped |= looks > 1 and seconds is not None and time.perf_counter() - start > seconds
+                outcomes = []
                 try:
-                    outcomes = [] if stopped else [(task, result()) for task, result in tasks]
+                    for task, result in [] if stopped else tasks:
+                        outcomes.append((task, result()))
+                        if outcomes[-1][1].hung:
+                            break  # the other cases would hang as well
                 except KeyboardInterrupt:
                     stopped, self.interrupted, outcomes = True, True, []
                 for _, result in tasks:
@@ -305,7 +316,7 @@ class Court:
                 if outcomes:
                     hearing.looked(looks, chunks)
                 verdict = self._look(hearing, until)
-                if verdict is None or verdict.status == "refuted" or verdict.detects <= until:
+                if verdict is None or verdict.status == "refuted" or (verdict.holds and verdict.detects <= until):
                     yield hearing, verdict
                 elif stopped or hearing.identity.monte_carlo is None:
                     yield hearing, self._too_early(hearing, verdict, until)
@@ -341,7 +352,8 @@ class Court:
                     name = hearing.identity.key
                     tasks.append(Task(name, case, number, self.seed, self.n, chunks, exact, self.time_limit))
         hearing.chunks = upto
-        return [(task, Pending(self.executor, portable(self.implementation), task)) for task in tasks]
+        implementation = self.implementation if self.executor is None else portable(self.implementation)
+        return [(task, Pending(self.executor, implementation, task)) for task in tasks]
 
     def _final(self, hearing, alpha, upto, n):
         """Return the verdict with its counter-example; None where the implementation lacks the function."""
@@ -356,6 +368,7 @@ class Court:
             self.implementation,
             identity,
             verdict.case,
+            what=verdict.what,
             precision=precision_of(self.implementation, identity),
             time_limit=self.time_limit,
         )
@@ -378,6 +391,11 @@ class Pending:
             return run(self.implementation, self.task)
         try:
             return self.future.result()
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                "the workers of the executor died. With processes, a script needs its call under"
+                " `if __name__ == '__main__':`; or else the implementation brought them down."
+            ) from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:  # a task itself raises nothing of these
             raise TypeError(
                 f"for an executor the implementation must be picklable: functions at the top level of a module that"

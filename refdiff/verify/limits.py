@@ -5,11 +5,20 @@ import functools
 import inspect
 import signal
 import threading
+import time
 import types
 
 import numpy as np
 
+from refdiff.gaussian import Gaussian
+
 __all__ = ["Guard", "OutOfTime", "within"]
+
+
+LAWS = {  # what returns a normal law
+    *("forward.transition", "forward.jump", "forward.marginal", "bayes.posterior", "bayes.posterior_from_eps"),
+    *("bayes.posterior_from_precisions", "bayes.smoothing", "reverse.transition"),
+}
 
 
 class OutOfTime(BaseException):
@@ -39,23 +48,46 @@ class Guard:
                 options = {name: _copy(one) for name, one in options.items()}
             result = function(*args, **options)
             self.running = outer  # not if it raises: then the name is wanted
-            return result
+            return _law(result, path) if path in LAWS else result
 
         return call
 
     def _class(self, found, path):
         methods = {}
         for name, raw in inspect.getmembers_static(found):
-            if name.startswith("_"):
+            if name.startswith("_") and name not in ("__init__", "__call__"):
                 continue
             if isinstance(raw, classmethod | staticmethod):
                 methods[name] = type(raw)(self._function(raw.__func__, f"{path}.{name}"))
             elif inspect.isfunction(raw):
                 methods[name] = self._function(raw, f"{path}.{name}")
-        return types.new_class(found.__name__, (found,), exec_body=lambda body: body.update(methods))
+        try:
+            return types.new_class(found.__name__, (found,), exec_body=lambda body: body.update(methods))
+        except TypeError:  # a class that is not made to be inherited from is taken as it is
+            return found
+
+
+def _law(result, path):
+    """Return a law as the evidence uses it, from the pair (mean, var) or from any object with these two."""
+    if hasattr(result, "log_density"):
+        return result
+    if isinstance(result, tuple | list) and len(result) == 2:
+        mean, var = result
+    elif hasattr(result, "mean") and hasattr(result, "var"):
+        mean, var = result.mean, result.var
+    else:
+        raise TypeError(f"{path} returned {type(result).__name__}; a law is (mean, var), or has .mean and .var")
+    mean = np.asarray(mean)
+    try:
+        var = np.broadcast_to(np.asarray(var), mean.shape)
+        return Gaussian(mean, var, point_mass=True)
+    except (ValueError, TypeError):  # shapes that do not fit, NaN: the evidence says what is wrong with them
+        return types.SimpleNamespace(mean=mean, var=var)
 
 
 def _copy(argument):
+    if type(argument) in (list, tuple):
+        return type(argument)(_copy(one) for one in argument)
     return argument.copy() if type(argument) is np.ndarray else argument
 
 
@@ -63,7 +95,8 @@ def within(seconds, function, *arguments):
     """Return ``function(*arguments)``, or raise :class:`OutOfTime` if that takes longer than so many seconds.
 
     In the main thread a timer of the operating system interrupts the function; elsewhere (in a thread of a worker,
-    or on Windows) it runs in a thread of its own, which is told to stop and left behind.
+    or on Windows) it runs in a thread of its own, which is told to stop and left behind. Neither can interrupt compiled
+    code that does not return to Python: that is only found to be late when it does.
     """
     if seconds is None:
         return function(*arguments)
@@ -73,16 +106,29 @@ def within(seconds, function, *arguments):
 
 
 def _interrupted(seconds, function, arguments):
-    def stop(*_):
-        raise OutOfTime
+    done = False
 
+    def stop(*_):
+        if not done:
+            raise OutOfTime
+
+    start, timer = time.perf_counter(), signal.getitimer(signal.ITIMER_REAL)
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # once more every second, should it be caught
     try:
-        return function(*arguments)
+        try:
+            result = function(*arguments)
+        finally:
+            done = True  # an alarm that comes before this is raised, and still finds the outer clause
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        spent = time.perf_counter() - start
+        if timer[0]:  # the caller's own timer goes on
+            signal.setitimer(signal.ITIMER_REAL, max(timer[0] - spent, 1e-6), timer[1])
+    if spent > seconds:  # it caught what should have stopped it
+        raise OutOfTime
+    return result
 
 
 def _left_behind(seconds, function, arguments):

@@ -37,15 +37,23 @@ class Counterexample:
     t: int | None = None
 
     def __str__(self):
-        given = self.given if self.t is None else {**self.given, "t": self.t}
+        given = dict(self.given) if self.t is None else {**self.given, "t": self.t}
+        if "beta" in given:
+            given["alpha_bar"] = tuple(math.prod(1 - b for b in given["beta"][: k + 1]) for k in range(self.case.T))
         given = ", ".join(f"{name} = {number(given[name])}" for name in sorted(given, key=_reading_order))
-        return f"with {given}: {self.what} is {self.truth:.6g}, not {self.claimed:.6g}"
+        return f"{given}: {self.what} claimed {two(self.claimed, self.truth)}"
 
 
 def _reading_order(name):
     """Return a key that sorts the numbers of a case as a reader wants them: the schedule, the step, the points."""
-    order = ("beta", "s", "t", "x_0", "x_t", "eps")
+    order = ("beta", "alpha_bar", "s", "t", "x_0", "x_t", "eps")
     return (order.index(name) if name in order else len(order), name)
+
+
+def two(claimed, truth):
+    """Return two numbers with as many digits as it takes to tell them apart."""
+    digits = next((k for k in range(6, 18) if f"{claimed:.{k}g}" != f"{truth:.{k}g}"), 6)
+    return f"{claimed:.{digits}g}, in truth {truth:.{digits}g}"
 
 
 def number(value):
@@ -118,8 +126,11 @@ class Verdict:
         if self.message:
             return self.message
         at = f", first at t = {self.first_t}" if self.first_t is not None else ""
-        size = f"; off by {self.error:.2g} of its size" if 0 < self.error < math.inf else ""
-        return f"{', '.join(self.functions)}: {self.what}{at}: {self.claimed:.6g}, in truth {self.measured:.6g}{size}"
+        size = f"; off by {self.error:.2g} of the largest entry" if 0 < self.error < math.inf else ""
+        if 0 < self.error < 1e-5:
+            size += ". In single precision? An implementation may ask for it: precision=1e-5"
+        numbers = two(self.claimed, self.measured)
+        return f"{', '.join(self.functions)}: {self.what}{at}: claimed {numbers}{size}"
 
     def __str__(self):
         if self.message:
@@ -151,7 +162,7 @@ class Verdict:
         }
 
 
-@dataclass
+@dataclass(eq=False)
 class Report:
     """The verdicts of one run.
 
@@ -163,6 +174,8 @@ class Report:
         K, the number of statistics that the false-alarm budget was divided by.
     until : float or None
         The relative error that was to be known, in the anytime mode.
+    precision : dict
+        The relative errors that the implementation asked to be forgiven, by function, chapter or "" for all.
     verdicts : dict
         Key to Verdict.
     not_provided : list of str
@@ -175,6 +188,7 @@ class Report:
     budget: str
     statistics: int = 0
     until: float | None = None
+    precision: dict = field(default_factory=dict)
     verdicts: dict = field(default_factory=dict)
     not_provided: list = field(default_factory=list)
     interrupted: bool = False
@@ -189,6 +203,12 @@ class Report:
         """Keys of the identities about which the evidence was too thin."""
         return [key for key, verdict in self.verdicts.items() if verdict.status == "inconclusive"]
 
+    def __eq__(self, other):
+        """Whether both runs came to the same numbers; a NaN is the same as a NaN."""
+        return isinstance(other, Report) and self.fingerprint == other.fingerprint
+
+    __hash__ = None
+
     def __str__(self):
         lines = [str(verdict) for verdict in self.verdicts.values()]
         if self.not_provided:
@@ -202,6 +222,7 @@ class Report:
             "budget": self.budget,
             "statistics": self.statistics,
             "until": self.until,
+            "precision": self.precision,
             "fingerprint": self.fingerprint,
             "verdicts": {key: verdict.as_json() for key, verdict in self.verdicts.items()},
             "not_provided": self.not_provided,
@@ -214,5 +235,6 @@ class Report:
             (key, verdict.as_json() | {"seconds": 0, "case": repr(verdict.case)})
             for key, verdict in self.verdicts.items()
         ]
-        text = json.dumps([self.seed, self.budget, self.statistics, self.until, said, self.not_provided])
+        run = [self.seed, self.budget, self.statistics, self.until, self.precision]
+        text = json.dumps([*run, said, self.not_provided])
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

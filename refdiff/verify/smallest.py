@@ -9,16 +9,19 @@ from dataclasses import replace
 from refdiff.verify.cases import HAND, Watched
 from refdiff.verify.evidence import Exact
 from refdiff.verify.identity import Provided
-from refdiff.verify.limits import Guard, OutOfTime, within
+from refdiff.verify.limits import Guard, within
 from refdiff.verify.report import Counterexample
 
 __all__ = ["smallest_counterexample"]
 
 
-def smallest_counterexample(implementation, identity, case, *, precision=0.0, time_limit=None):
-    """Return the smallest Counterexample to an identity, or None where the exact route refutes nothing that small."""
+def smallest_counterexample(implementation, identity, case, *, what="", precision=0.0, time_limit=None):
+    """Return the smallest Counterexample to an identity, or None where the exact route refutes nothing that small.
+
+    Of all that is wrong in a case, `what` is shown if it is among it.
+    """
     for candidate in (*HAND, *smaller(case), case):
-        found = _refutes(implementation, identity, candidate, precision, time_limit)
+        found = _refutes(implementation, identity, candidate, what, precision, time_limit)
         if found is not None:
             return found
     return None
@@ -43,16 +46,18 @@ def smaller(case):
             yield replace(short, beta=beta)
 
 
-def _refutes(implementation, identity, case, precision, time_limit):
+def _refutes(implementation, identity, case, what, precision, time_limit):
     """Return the first comparison of the exact route that fails on a case, with the numbers that it looked at."""
     exact, watched = Exact(precision), Watched.of(case)
     provided = Provided(implementation, guard=Guard(copies=not identity.in_place))
     try:
         within(time_limit, identity.exact, provided, watched, exact)
-    except (Exception, OutOfTime):  # what fails before it gives a number is no counter-example in numbers
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # what fails before it gives a number is no counter-example in numbers
         return None
     failed = [one for one in exact.found if not one.holds]
     if not failed:
         return None
-    first = failed[0]
+    first = next((one for one in failed if one.what == what), failed[0])
     return Counterexample(case, watched.given, first.what, *first.first(), first.first_t)

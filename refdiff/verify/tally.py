@@ -4,7 +4,6 @@ A tally of one chunk merges with that of the next, in any order up to rounding; 
 them prove at a false-alarm rate alpha. The laws are exact (normal, chi-square) or bounds (Chernoff, Bernstein).
 """
 
-import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -12,9 +11,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv, ndtr, ndtri
 
-__all__ = ["Inconclusive", "Moments", "Statistic", "merged"]
+__all__ = ["Inconclusive", "Moments", "Statistic"]
 
 MISS = 0.01  # the chance to miss an error of the size that a statistic says it detects
+ROUNDING = 1e-12  # the relative error that float64 itself is allowed, where nothing else is random
 
 
 class Inconclusive(Exception):
@@ -28,7 +28,8 @@ class Statistic:
     `accepts` is the interval of measured values that the claim survives, `typical` the one that a right
     claim leaves with probability at most 1 % on either side. Where `accepts` of a wrong claim and `typical` of
     the right one have nothing in common, the wrong claim is rejected with probability at least .99. `margin` is
-    the standard error of the measured mean, estimated from the samples themselves.
+    the standard error of the measured mean, estimated from the samples themselves. `detects` is the smallest relative
+    error that is caught with probability .99, in whichever entry and direction it is.
     """
 
     what: str
@@ -41,17 +42,12 @@ class Statistic:
     n: int
     scale: np.ndarray
     margin: np.ndarray
+    detects: float
 
     @property
     def holds(self):
         """Whether the claim survives."""
         return self.p_value >= self.alpha
-
-    @property
-    def detects(self):
-        """The smallest relative error that is caught with probability .99, in the most sensitive direction."""
-        reach = np.maximum(self.accepts[1] - self.typical[0], self.typical[1] - self.accepts[0])
-        return float(np.min(reach / self.scale))
 
     def worst(self):
         """Return the entry (claimed, measured) furthest outside, or least far inside, what the claim accepts."""
@@ -143,11 +139,6 @@ class Moments:
             return np.where(self.M2 > 0, self.n * self.M4 / self.M2**2, 0.0)
 
 
-def merged(tallies):
-    """Return the tally of all chunks together, merged in the order given."""
-    return functools.reduce(lambda one, other: one.merge(other), tallies)
-
-
 @dataclass(frozen=True)
 class Tally:
     """What is known of one statistic: its name, and the moments of the numbers whose mean is judged."""
@@ -175,8 +166,11 @@ class Tally:
             return mine  # to the last digit, whatever n
         return (self.n * mine + other.n * theirs) / (self.n + other.n)
 
-    def record(self, alpha, claimed, p_value, accepts, typical, scale):
-        """Return the statistic over m entries, with the `p_value` of each corrected for their number."""
+    def record(self, alpha, claimed, p_value, accepts, typical, scale, detects=None):
+        """Return the statistic over m entries, with the `p_value` of each corrected for their number.
+
+        An error shifts what is measured, unless `detects` says how large one must be.
+        """
         measured, margin = np.atleast_1d(self.moments.mean), np.atleast_1d(self.moments.std_error)
         claimed, p_value = np.atleast_1d(claimed), np.atleast_1d(p_value)
         accepts, typical = [np.atleast_1d(a) for a in accepts], [np.atleast_1d(a) for a in typical]
@@ -184,30 +178,37 @@ class Tally:
         # a claim that is no number, or a variance below zero, leaves a p-value that is no number: refuted, not passed
         known = np.isfinite(claimed) & np.isfinite(measured) & np.isfinite(p_value)
         p = float(min(1.0, p_value.size * np.where(known, p_value, 0.0).min()))
-        return Statistic(self.what, claimed, measured, p, accepts, typical, alpha, self.n, scale, margin)
+        if detects is None:
+            detects = np.max(np.maximum(accepts[1] - typical[0], typical[1] - accepts[0]) / scale)
+        detects = float(detects)
+        return Statistic(self.what, claimed, measured, p, accepts, typical, alpha, self.n, scale, margin, detects)
 
 
 @dataclass(frozen=True)
 class NormalMean(Tally):
-    """The mean of weighted normal samples whose variances are known: `var` is the mean of weight^2 variance."""
+    """The mean of weighted normal samples whose variances are known.
+
+    `var` is the mean of weight^2 variance, `size` that of |claims|, of which `slack` is forgiven.
+    """
 
     var: np.ndarray
+    size: np.ndarray
     slack: float  # the relative error that an implementation in few digits is allowed
-    averages = ("claimed", "var")
+    averages = ("claimed", "var", "size")
 
     def statistic(self, alpha):
         """Return what the samples prove: a z-test."""
         claimed, measured, n = self.claimed, self.moments.mean, self.n
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # a claim that is not finite is refuted in `record`
             std = np.sqrt(self.var / n)
             scale = np.maximum(np.abs(claimed), np.sqrt(self.var))
-            slack = self.slack * scale
+            slack = max(ROUNDING, self.slack) * np.maximum(self.size, np.sqrt(self.var))
             z = np.maximum(np.abs(measured - claimed) - slack, 0.0) / std
-        z = np.where(np.abs(measured - claimed) <= slack, 0.0, z)
-        reach = -ndtri(alpha / 2 / claimed.size) * std + slack
-        usual = -ndtri(MISS) * std
-        bounds = (claimed - reach, claimed + reach), (claimed - usual, claimed + usual)
-        return self.record(alpha, claimed, 2 * ndtr(-z), *bounds, scale)
+            z = np.where(np.abs(measured - claimed) <= slack, 0.0, z)
+            reach = -ndtri(alpha / 2 / claimed.size) * std + slack
+            usual = -ndtri(MISS) * std
+            bounds = (claimed - reach, claimed + reach), (claimed - usual, claimed + usual)
+            return self.record(alpha, claimed, 2 * ndtr(-z), *bounds, scale)
 
 
 @dataclass(frozen=True)
@@ -215,17 +216,21 @@ class NormalVar(Tally):
     """The variance of normal samples around a known mean; `ratio` is the mean of squares over what is claimed."""
 
     ratio: np.ndarray
+    slack: float
     averages = ("claimed", "ratio")
 
     def statistic(self, alpha):
         """Return what the samples prove: a chi-square test."""
         n, claimed = self.n, self.claimed
-        half = n * self.ratio / 2
+        half = n * (self.ratio - np.clip(self.ratio - 1, -self.slack, self.slack)) / 2
         with np.errstate(invalid="ignore"):
             p_value = 2 * np.minimum(gammainc(n / 2, half), gammaincc(n / 2, half))
         tail = alpha / 2 / claimed.size
-        bounds = ([c * claimed for c in chi_square(n, one)] for one in (tail, MISS))
-        return self.record(alpha, claimed, p_value, *bounds, claimed)
+        (low, high), (least, most) = chi_square(n, tail), chi_square(n, MISS)
+        low, high = low - self.slack, high + self.slack
+        bounds = ([c * claimed for c in pair] for pair in ((low, high), (least, most)))
+        # an error multiplies what is measured: the claim may be too small by a factor, or too large
+        return self.record(alpha, claimed, p_value, *bounds, claimed, detects=max(high / least, most / low) - 1)
 
 
 @dataclass(frozen=True)
@@ -233,6 +238,7 @@ class QuadraticMean(Tally):
     """The mean of quadratic forms in normals, of which `law` bounds the cumulants."""
 
     law: object
+    slack: float
 
     def merge(self, other):
         """Return this tally and another one as one; where their laws differ, the common one is a bound."""
@@ -243,12 +249,16 @@ class QuadraticMean(Tally):
     def statistic(self, alpha):
         """Return what the samples prove: Chernoff's bound."""
         n, claimed, measured = self.n, self.claimed, float(self.moments.mean)
-        p_value = min(1.0, 2 * math.exp(-n * self.law.rate(measured - claimed)))
+        scale = max(abs(claimed), self.law.std)
+        slack = self.slack * scale
+        error = measured - claimed
+        error = math.copysign(max(abs(error) - slack, 0.0), error)
+        p_value = min(1.0, 2 * math.exp(-n * self.law.rate(error)))
         bounds = (
-            tuple(claimed + self.law.deviation(math.log(chances) / n, sign) for sign in (-1, 1))
-            for chances in (2 / alpha, 1 / MISS)
+            tuple(claimed + self.law.deviation(math.log(chances) / n, sign) + sign * more for sign in (-1, 1))
+            for chances, more in ((2 / alpha, slack), (1 / MISS, 0.0))
         )
-        return self.record(alpha, claimed, p_value, *bounds, max(abs(claimed), self.law.std))
+        return self.record(alpha, claimed, p_value, *bounds, scale)
 
 
 @dataclass(frozen=True)
@@ -267,7 +277,7 @@ class BoundedMean(Tally):
     def statistic(self, alpha):
         """Return what the samples prove: Bernstein's inequality."""
         n, mean, var, span, measured = self.n, self.claimed, self.var, self.span, float(self.moments.mean)
-        rounding = max(1e-12, self.slack) * max(abs(mean), span)  # all that is left where nothing is random
+        rounding = max(ROUNDING, self.slack) * max(abs(mean), span)  # all that is left where nothing is random
         error = max(abs(measured - mean) - rounding, 0.0)
         spread = var + span * error / 3
         p_value = 2 * math.exp(-n * error**2 / (2 * spread)) if spread else float(error == 0)
@@ -276,32 +286,6 @@ class BoundedMean(Tally):
             reach = (span * log / 3 + math.sqrt((span * log / 3) ** 2 + 2 * n * log * var)) / n + rounding
             bounds.append((mean - reach, mean + reach))
         return self.record(alpha, mean, min(1.0, p_value), *bounds, max(abs(mean), math.sqrt(var)))
-
-
-@dataclass(frozen=True)
-class UnknownMean(Tally):
-    """The mean of samples whose law is not known; `var` is None where it is estimated."""
-
-    var: float | None
-
-    def statistic(self, alpha):
-        """Return what the samples prove: the central limit theorem, if it can be trusted so far out."""
-        n, mean, measured = self.n, self.claimed, float(self.moments.mean)
-        var = float(self.moments.var) if self.var is None else self.var
-        if var == 0:
-            z = 0.0 if math.isclose(measured, mean, rel_tol=1e-12, abs_tol=1e-12) else math.inf
-        else:
-            z = abs(measured - mean) / math.sqrt(var / n)
-        z_alpha = -float(ndtri(alpha / 4))
-        needed = (z_alpha**3 * abs(float(self.moments.skewness)) / (6 * math.log(2))) ** 2
-        if n < needed:
-            raise Inconclusive(
-                f"{self.what}: n = {n} is too small for the central limit theorem; needs {math.ceil(needed)}"
-            )
-        std = math.sqrt(var / n)
-        reach, usual = z_alpha * std, -float(ndtri(MISS)) * std
-        bounds = (mean - reach, mean + reach), (mean - usual, mean + usual)
-        return self.record(alpha, mean, min(1.0, 4 * float(ndtr(-z))), *bounds, max(abs(mean), math.sqrt(var)))
 
 
 def chi_square(n, tail):

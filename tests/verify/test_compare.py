@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -597,3 +598,18 @@ def test_what_cannot_be_loaded_says_why(folder, text, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011 its message is looked at below
         load_attribute(text)
     assert message in str(error.value)
+
+
+def test_what_does_not_return_or_leaves_is_different():
+    def hangs(schedule, x_0, x_t, t):
+        while True:
+            pass
+
+    def leaves(schedule, x_0, x_t, t):
+        sys.exit(0)
+
+    found = compare("bayes.posterior", hangs, time_limit=0.2)
+    assert (found.status, found.message) == ("different", "it did not return within 0.2 s")
+    found = compare("bayes.posterior", leaves)
+    assert found.status == "different"
+    assert "SystemExit" in found.message

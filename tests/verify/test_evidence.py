@@ -6,9 +6,9 @@ false alarm about once in 100,000 seeds. The seed is fixed.
 
 import numpy as np
 import pytest
-from scipy.special import bdtr, bdtrc
+from scipy.special import bdtr, bdtrc, gammainc, gammaincc
 
-from refdiff.verify.evidence import Exact, Inconclusive, Trial, stream
+from refdiff.verify.evidence import Exact, Trial, stream
 
 REPLICATES = 2_000
 
@@ -70,19 +70,6 @@ def test_bounds_raise_false_alarms_at_most_as_often_as_stated(record, alpha):
     assert bdtrc(count - 1, REPLICATES, statistics * alpha) > 1e-7
 
 
-def test_the_central_limit_theorem_is_not_trusted_with_skewed_samples_that_are_too_few():
-    rng = stream("skewed")
-    few = Trial(rng, 500, 1e-9)
-    few.clt("chi-square", rng.standard_normal(500) ** 2, 1.0)
-    with pytest.raises(Inconclusive, match="too small for the central limit theorem"):
-        few.tallies[0].statistic(few.alpha)
-    enough = Trial(rng, 60_000, 1e-9)
-    enough.clt("chi-square", rng.standard_normal(60_000) ** 2, 1.0)
-    assert enough.found[0].holds
-    enough.clt("chi-square", rng.standard_normal(60_000) ** 2, 1.1)
-    assert not enough.found[1].holds
-
-
 def caught(statistic, disturbed, replicates=400):
     """Return how often `disturbed(trial, size)` is rejected when the error has the size that the test detects."""
     rng = stream("power", disturbed.__name__)
@@ -122,6 +109,65 @@ def test_an_error_half_that_size_is_often_missed(disturbed):
     disturbed(trial, 0.0)
     half = caught(trial.found[0], lambda t, size: disturbed(t, size / 2), replicates=200)
     assert half < 150, "the test is sharper than it says: `detects` is not what it claims"
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(200, 1e-6), (4_000, 5e-10)])
+@pytest.mark.parametrize("factor", ["too small", "too large"])
+def test_the_power_against_a_wrong_variance_is_what_is_said_exactly(n, alpha, factor):
+    trial = Trial(stream("power"), n, alpha)
+    trial.var("var", trial.rng.standard_normal(n), 0.0, 1.0)
+    (found,) = trial.found
+    truth = 1 + found.detects if factor == "too small" else 1 / (1 + found.detects)
+    low, high = (n * one[0] / truth for one in found.accepts)
+    assert gammainc(n / 2, low / 2) + gammaincc(n / 2, high / 2) >= 0.99 * (1 - 1e-9)
+
+
+def test_the_least_sensitive_entry_is_the_one_that_counts():
+    trial = Trial(stream("entries"), 1_000, 1e-6)
+    trial.mean("x", np.array([100.0, 0.0]) + trial.rng.standard_normal((1_000, 2)), [100.0, 0.0], 1.0)
+    alone = Trial(stream("entries"), 1_000, 1e-6)
+    alone.mean("x", trial.rng.standard_normal((1_000, 2)), [0.0, 0.0], 1.0)
+    assert trial.found[0].detects == pytest.approx(alone.found[0].detects)
+
+
+def test_nothing_to_compare_and_infinite_truths_prove_nothing():
+    with pytest.raises(ValueError, match="no numbers"):
+        Exact().close("x", [], [])
+    exact = Exact()
+    exact.close("x", [np.inf, 2.0], [np.inf, 1.0])
+    assert not exact.found[0].holds
+
+
+def test_equal_numbers_merged_are_still_equal():
+    rng, tallies = stream("equal"), []
+    for n in (7, 11, 13):
+        x = rng.standard_normal(n)
+        trial = Trial(None, n, 1e-6)
+        trial.mean("x", x, x, 0.0)
+        tallies.append(trial.tallies[0])
+    merged = tallies[0].merge(tallies[1]).merge(tallies[2])
+    assert merged.statistic(1e-6).p_value == 1.0
+
+
+@pytest.mark.parametrize("record", ["mean", "var", "quadratic", "bounded"])
+def test_every_law_forgives_the_precision_that_an_implementation_asks_for(record):
+    def found(precision, off):
+        trial = Trial(stream("precision", record), 1_000_000, 1e-9, precision)
+        z = trial.rng.standard_normal(trial.n)
+        match record:
+            case "mean":
+                trial.mean("x", z + 5, 5 * off, 1.0)
+            case "var":
+                trial.var("x", z, 0.0, off)
+            case "quadratic":
+                trial.quadratic("x", 5 + z, 5 * off, [1.0], [0.0])
+            case "bounded":
+                trial.bounded("x", z < 0, 0.5 * off, 0.25, span=1.0)
+        return trial.found[0].holds
+
+    assert not found(0.0, 1.015)
+    assert found(0.02, 1.015)
+    assert not found(0.02, 1.06)
 
 
 def test_a_chernoff_p_value_is_never_below_the_normal_one_it_bounds():

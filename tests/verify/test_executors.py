@@ -9,7 +9,7 @@ import pytest
 from refdiff import verify
 from refdiff.verify.examine import run
 
-ONLY = ["bayes", "forward", "elbo.consistency_form", "network.adam", "mixture.score"]
+ONLY = ["bayes", "forward", "elbo.consistency_form", "network.adam", "mixture.score", "mixture.entropy"]
 
 
 class Shuffled(Executor):

@@ -208,6 +208,30 @@ def test_precision_forgives_rounding_of_its_size_and_no_more():
         assert verify.judge(honest, only="bayes", budget="quick").refuted == []
     coarse = types.SimpleNamespace(posterior=posterior, precision={"forward": 1e-6})
     assert verify.judge(coarse, only="bayes", budget="quick").refuted
+    assert verify.judge(honest, only="bayes", budget="quick").as_json()["precision"] == {"bayes.posterior": 1e-6}
+
+
+@pytest.mark.parametrize("precision", [0.6, -1e-6, np.nan, {"bayes": 0.1}, {"": True}])
+def test_a_precision_that_would_hide_errors_is_refused(precision):
+    with pytest.raises(ValueError, match=r"precision is a relative error in \[0, 0.1\)"):
+        verify.judge(types.SimpleNamespace(posterior=wrong_var, precision=precision), only="bayes")
+
+
+def test_until_cannot_be_finer_than_the_precision():
+    with pytest.raises(ValueError, match="above the precision"):
+        verify.judge(types.SimpleNamespace(posterior=wrong_var, precision=0.01), only="bayes", until=0.005)
+
+
+def test_an_implementation_cannot_bring_its_own_version_of_an_identity():
+    own = {"bayes.posterior_var": verify.CATALOGUE["bayes.posterior_mean"]}
+    with pytest.raises(ValueError, match="keys of their own"):
+        verify.judge(types.SimpleNamespace(posterior=wrong_var, identities=own), only="bayes")
+
+
+def test_cases_of_an_implementation_must_be_cases():
+    mine = types.SimpleNamespace(posterior=bayes.posterior, cases=lambda source, drawn: [1, 2])
+    with pytest.raises(TypeError, match="list of Case"):
+        verify.judge(mine, only="bayes")
 
 
 def test_an_implementation_may_bring_its_own_cases_and_identities():

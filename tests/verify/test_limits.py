@@ -1,14 +1,16 @@
 """What is judged is kept at arm's length: copies of its arguments, a limit of time, its name when it fails."""
 
+import sys
 import threading
 import time
+import types
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import refdiff
-from refdiff import bayes, verify
+from refdiff import bayes, forward, verify
 from refdiff.gaussian import Gaussian
 from refdiff.verify.limits import Guard, OutOfTime, within
 
@@ -152,3 +154,92 @@ def test_the_guard_does_not_change_what_is_computed():
     for key, verdict in report.verdicts.items():
         assert verdict.holds
         assert max(one.error for one in bare[key]) <= max(one.tolerance for one in bare[key])
+
+
+def leaves(schedule, x_0, x_t, t):
+    sys.exit(0)
+
+
+def interrupts(schedule, x_0, x_t, t):
+    raise GeneratorExit
+
+
+@pytest.mark.parametrize("posterior", [leaves, interrupts])
+def test_leaving_the_process_is_no_way_to_pass(posterior):
+    report = verify.judge(SimpleNamespace(posterior=posterior), only="bayes.posterior_var", budget="quick")
+    assert report.refuted == ["bayes.posterior_var"]
+
+
+def test_what_swallows_its_interruption_and_answers_late_is_late():
+    def swallows():
+        start = time.perf_counter()
+        while time.perf_counter() - start < 0.6:
+            try:
+                while time.perf_counter() - start < 0.6:
+                    pass
+            except:  # noqa: E722  as one should not
+                pass
+        return "an answer"
+
+    with pytest.raises(OutOfTime):
+        within(0.1, swallows)
+
+
+def test_a_timer_of_the_caller_goes_on():
+    signal = pytest.importorskip("signal")
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no timers here")
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 50.0)
+        within(5.0, lambda: None)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 40 < left <= 50
+        within(0.05, time.sleep, 0.0)
+        assert signal.getsignal(signal.SIGALRM) is not None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_case_that_is_spoilt_is_spoilt_for_nobody_else():
+    def posterior(schedule, x_0, x_t, t):
+        object.__setattr__(schedule, "beta", np.zeros(schedule.T + 1))
+        return np.zeros_like(x_0), np.ones_like(x_0)
+
+    assert verify.judge(SimpleNamespace(posterior=posterior), only="bayes", budget="quick").refuted
+    assert verify.judge(only=["bayes", "forward"], budget="quick").refuted == []
+
+
+def test_a_module_is_judged_itself_and_not_by_its_name():
+    impostor = types.ModuleType("refdiff")
+    impostor.posterior = leaves
+    assert verify.judge(impostor, only="bayes.posterior_var", budget="quick").refuted == ["bayes.posterior_var"]
+
+
+@pytest.mark.parametrize("law", [tuple, list, lambda pair: SimpleNamespace(mean=pair[0], var=pair[1])])
+def test_a_law_may_be_a_pair_or_anything_with_mean_and_var(law):
+    def posterior(schedule, x_0, x_t, t):
+        q = bayes.posterior(schedule, x_0, x_t, t)
+        return law((q.mean, q.var))
+
+    mine = SimpleNamespace(posterior=posterior, transition=forward.transition, marginal=forward.marginal)
+    report = verify.judge(mine, only="bayes", budget="quick")
+    assert {"bayes.posterior_mean", "bayes.posterior_var", "bayes.rule"} <= set(report.verdicts)
+    assert report.refuted == []
+
+
+def test_what_is_no_law_is_said_to_be_none():
+    report = verify.judge(SimpleNamespace(posterior=lambda *_: "none"), only="bayes.posterior_var", budget="quick")
+    assert "bayes.posterior returned str" in report.verdicts["bayes.posterior_var"].message
+
+
+def test_a_chapters_name_does_not_hide_flat_functions():
+    flat = SimpleNamespace(forward=lambda x: x, marginal=forward.marginal)  # as every torch module has a `forward`
+    assert verify.judge(flat, only="forward", budget="quick").refuted == []
+
+
+def test_what_the_caller_does_with_floating_point_errors_does_not_show():
+    with np.errstate(all="raise"):
+        loud = verify.judge(only="mixture", budget="quick")
+    assert loud == verify.judge(only="mixture", budget="quick")

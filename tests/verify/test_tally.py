@@ -1,5 +1,6 @@
 """Chunks of samples say together what all samples say at once, whatever law the statistic has."""
 
+import functools
 import math
 
 import numpy as np
@@ -8,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refdiff.verify.evidence import Trial, stream
-from refdiff.verify.tally import Moments, QuadraticForm, SubGamma, merged
+from refdiff.verify.tally import Moments, QuadraticForm, SubGamma
+
+
+def merged(tallies):
+    return functools.reduce(lambda one, other: one.merge(other), tallies)
+
 
 G, H = np.array([0.5, -1.0, 0.3]), np.array([0.7, -0.4, 0.0])
 
@@ -60,11 +66,7 @@ def bernstein_test(trial, x):
     trial.bounded("coin", x[:, 0] < 0, 0.5, 0.25, span=1.0)
 
 
-def clt_test(trial, x):
-    trial.clt("square", x[:, 0] ** 2, 1.0)
-
-
-@pytest.mark.parametrize("record", [z_test, chi_square_test, chernoff_test, bernstein_test, clt_test])
+@pytest.mark.parametrize("record", [z_test, chi_square_test, chernoff_test, bernstein_test])
 def test_the_statistic_of_merged_chunks_is_that_of_all_samples(record):
     x = stream("chunks", record.__name__).standard_normal((4_000, 3))
     whole = Trial(None, len(x), 1e-3)

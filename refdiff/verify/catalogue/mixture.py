@@ -350,7 +350,7 @@ class Moments:
         def integrand(x):  # (points, 3, d): the density of each coordinate, times 1, x and x^2
             x = x[:, None, None]
             density = np.exp(-((x - means) ** 2) / (2 * variances)) / np.sqrt(2 * math.pi * variances)
-            density = np.tensordot(density, weights, axes=(1, 0))
+            density = np.sum(density * weights[:, None], axis=1)
             return np.stack([density, x[..., 0] * density, x[..., 0] ** 2 * density], axis=1)
 
         _, first, second = integrate(integrand, -20.0, 20.0, points=1601)

@@ -22,6 +22,7 @@ from refdiff.schedule import Schedule
 from refdiff.verify.identity import NotProvided, Provided
 from refdiff.verify.likeness.draws import PREDICTIONS, SMALL, Linear, tables, take
 from refdiff.verify.likeness.readings import KINDS, NONE, SECOND, Reparametrisation, Unlike, named, readings
+from refdiff.verify.limits import OutOfTime, within
 
 __all__ = ["Likeness", "Reparametrisation", "comparable", "compare"]
 
@@ -139,7 +140,7 @@ def comparable():
     return tuple(KINDS)
 
 
-def compare(ours, theirs, *, like=None, seed=0, precision=PRECISION):
+def compare(ours, theirs, *, like=None, seed=0, precision=PRECISION, time_limit=60.0):
     r"""Compare two formulas: the same, the same in another form, or different.
 
     They are called on cases that can be checked by hand, on the designed and drawn cases of the judge, and on
@@ -161,6 +162,8 @@ def compare(ours, theirs, *, like=None, seed=0, precision=PRECISION):
         Of the cases that are drawn.
     precision : float
         1e-9 suits float64; a formula in float32 asks for 1e-5 or so.
+    time_limit : float or None
+        Seconds for one call of theirs.
 
     Returns
     -------
@@ -201,8 +204,11 @@ def compare(ours, theirs, *, like=None, seed=0, precision=PRECISION):
     else:
         drawn = [_Reference(function, formula, *understood) for understood in _understood(function, formula, drawn)]
         _require_form(drawn[0], formula)
-    search = _Search(name, KINDS[name], drawn, theirs, precision)
-    return search.run()
+    search = _Search(name, KINDS[name], drawn, theirs, precision, time_limit)
+    try:
+        return search.run()
+    except _Hangs as error:
+        return Likeness(name, "different", message=str(error), size=math.inf)
 
 
 def _full_name(name):
@@ -388,11 +394,15 @@ class _Failed(Exception):
     """Raised where theirs raises, with its message."""
 
 
+class _Hangs(Exception):
+    """Raised where theirs does not return: there is no point in trying another way to call it."""
+
+
 class _Theirs:
     """What theirs says of each table, under one way to call it."""
 
-    def __init__(self, function, call):
-        self.function, self.call, self._cache = function, call, {}
+    def __init__(self, function, call, time_limit):
+        self.function, self.call, self.time_limit, self._cache = function, call, time_limit, {}
         self.arrays = True  # whether it takes an array of t
 
     def values(self, reference):
@@ -440,8 +450,12 @@ class _Theirs:
 
     def _once(self, arguments, options):
         try:
-            return _quietly(self.function, arguments, options)
-        except Exception as error:
+            return within(self.time_limit, _quietly, self.function, arguments, options)
+        except KeyboardInterrupt:
+            raise
+        except OutOfTime:
+            raise _Hangs(f"it did not return within {self.time_limit:g} s") from None
+        except BaseException as error:  # of sys.exit too: what does not answer is different
             raise _Failed(f"it raises {type(error).__name__}: {error}") from None
 
     def _one_by_one(self, table, arguments, rows, options):
@@ -503,9 +517,9 @@ def _finite(x):
 class _Search:
     """Looks for the simplest reading under which theirs is ours."""
 
-    def __init__(self, name, kind, drawn, theirs, precision):
+    def __init__(self, name, kind, drawn, theirs, precision, time_limit):
         self.name, self.kind, self.drawn, self.precision = name, kind, drawn, precision
-        self.ways = [_Theirs(theirs, call) for call in _calls(theirs, drawn[0], name)]
+        self.ways = [_Theirs(theirs, call, time_limit) for call in _calls(theirs, drawn[0], name)]
         self.theirs = theirs
 
     def run(self):

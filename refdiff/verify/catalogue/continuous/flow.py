@@ -121,7 +121,8 @@ class ProbabilityFlow:
             evidence.close(f"{process.name}: quantiles, {what}", after, before, tolerance=1e-8)
             (mean, var), (mean_2, var_2) = law.at(process, start), law.at(process, stop)
             others = mean_2[0] + np.sqrt(var_2[0] / var[0]) * (y - mean[0])
-            evidence.close(f"{process.name}: others, {what}", found[:, 1:], others[:, 1:], tolerance=1e-8)
+            if case.d > 1:
+                evidence.close(f"{process.name}: others, {what}", found[:, 1:], others[:, 1:], tolerance=1e-8)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

@@ -46,7 +46,7 @@ def stepped(process, case, trial):
     judges=each("drift", "drift_rate"),
     states=r"f(s)\,x\,ds = \mathbb{E}[x_{s+ds} - x_s \mid x_s]: \qquad f = -\tfrac12\beta(s)"
     r" \;\text{(VP, sub-VP)}, \qquad f = 0 \;\text{(VE)}",
-    source="Song et al. (2021), eq. 30 to 32",
+    source="Song et al. (2021), eq. 30 and 32",
     statistics=3,
     coincides="At x = 0. With beta = 0, and for VE, whatever is done to beta.",
 )

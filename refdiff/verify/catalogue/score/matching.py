@@ -224,7 +224,7 @@ class DenoisingGap:
     judges="score.weight_score",
     states=r"L_{t-1} = w_t\,\mathbb{E}\Vert s(x_t, t) - \nabla\log q(x_t \mid x_0)\Vert^2 + d\,c_t, \qquad"
     r" w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t}",
-    source="Ho, Jain & Abbeel (2020), eq. 12; Song et al. (2021), section 3.2",
+    source="Ho, Jain & Abbeel (2020), eq. 12; Song et al. (2021), section 3.3",
     statistics=3,
     coincides="The weight of eps is the same where 1 - alpha_bar_t is near 1.",
 )

@@ -484,7 +484,7 @@ def normal_data(case, var_0):
     judges="score.ancestral_transition",
     states=r"\mathbb{E}[x_{t-1} \mid x_t] = \frac{x_t + \beta_t\,\nabla\log q(x_t)}{\sqrt{\alpha_t}}, \qquad"
     r" p(x_{t-1} \mid x_t) = \mathcal{N}\left(\mathbb{E}[x_{t-1} \mid x_t],\; \sigma_t^2 I\right)",
-    source="Song et al. (2021), eq. 10; Ho, Jain & Abbeel (2020), eq. 11",
+    source="Song et al. (2021), eq. 4; Ho, Jain & Abbeel (2020), eq. 11",
     statistics=5,
     coincides="As beta_t goes to 0 every version returns x_t; as a whole law it is exact for data N(0, I) alone.",
 )
