@@ -242,12 +242,14 @@ class Hearing:
         worst = min(statistics, key=lambda one: one.p_value) if statistics else None
         if comparisons and (worst is None or status == "refuted"):
             worst = max(comparisons, key=lambda one: one.error / one.tolerance)
+        at = status == "refuted" and any(worst is one for one in comparisons)
+        if at:  # its numbers are those that are reported, at the first t
+            comparisons = [worst]
         claimed, measured = (math.nan, math.nan)
         if worst is not None:
-            claimed, measured = worst.first() if status == "refuted" and hasattr(worst, "first") else worst.worst()
+            claimed, measured = worst.first() if at else worst.worst()
         if status == "refuted" and worst is not None and not math.isfinite(claimed):
             message = f"{worst.what}: the claim is {claimed}"
-        sharpness, errors = statistics or comparisons, [one.error for one in comparisons]
         return Verdict(
             self.identity.key,
             status,
@@ -255,14 +257,14 @@ class Hearing:
             claimed,
             measured,
             p_value=min((one.p_value for one in statistics), default=1.0),
-            error=worst.error if status == "refuted" and hasattr(worst, "error") else max(errors, default=0.0),
-            detects=max((one.detects for one in sharpness), default=math.inf),
+            error=max((one.error for one in comparisons), default=0.0),
+            detects=max((one.detects for one in statistics or comparisons), default=math.inf),
             samples=n if self.identity.monte_carlo is not None else 0,
             seconds=self.seconds,
             message=message,
             case=self.cases[number],
             functions=self.identity.judges,
-            first_t=worst.first_t if status == "refuted" and hasattr(worst, "first_t") else None,
+            first_t=worst.first_t if at else None,
         )
 
 
