@@ -5,6 +5,6 @@ functions over one fixed schedule. Nothing of torch or diffusers is imported her
 """
 
 from refdiff.verify.adapters.betas import from_betas
-from refdiff.verify.adapters.scheduler import from_diffusers
+from refdiff.verify.adapters.diffusers import from_diffusers
 
 __all__ = ["from_betas", "from_diffusers"]

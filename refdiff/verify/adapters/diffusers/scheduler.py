@@ -1,12 +1,15 @@
-r"""A scheduler of diffusers as an implementation that the judge can be given."""
+r"""A scheduler of diffusers as an implementation that the judge can be given.
+
+It brings its own identities along, and counterparts of a few functions that the catalogue asks for.
+"""
 
 import types
 
 import numpy as np
 
 from refdiff.gaussian import Gaussian
-from refdiff.verify.adapters.bench import Bench
-from refdiff.verify.adapters.own import PLAIN, identities_of
+from refdiff.verify.adapters.diffusers.bench import Bench
+from refdiff.verify.adapters.diffusers.common import PLAIN, identities_of
 
 __all__ = ["from_diffusers"]
 

@@ -13,7 +13,7 @@ import warnings
 
 import numpy as np
 
-from refdiff.verify.adapters.truth import Chain
+from refdiff.verify.adapters.diffusers.truth import Chain
 
 __all__ = ["Bench", "Probe", "faithful_copy", "fit", "inverse_of"]
 
