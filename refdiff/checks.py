@@ -6,7 +6,17 @@ Generator) or raises a one-line error that names the rule, the value received an
 
 import numpy as np
 
-__all__ = ["call_denoiser", "check_denoiser", "check_rng", "count", "points", "real", "same_shape", "table"]
+__all__ = [
+    "call_denoiser",
+    "check_denoiser",
+    "check_rng",
+    "count",
+    "one_number",
+    "points",
+    "real",
+    "same_shape",
+    "table",
+]
 
 
 def real(value, name):
@@ -82,6 +92,20 @@ def same_shape(**arrays):
     if len({array.shape for array in arrays.values()}) > 1:
         got = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"{' and '.join(arrays)} must have the same shape; got {got}. Broadcast explicitly if meant.")
+
+
+def one_number(value, name):
+    """Return `value` as a float > 0 and finite.
+
+    Raises
+    ------
+    ValueError
+        If it is another number, or more than one.
+    """
+    number = real(value, name)
+    if number.ndim or not 0 < number < np.inf:
+        raise ValueError(f"{name} must be one number > 0; got {value!r}.")
+    return float(number)
 
 
 def check_denoiser(denoiser):

@@ -468,7 +468,7 @@ REFUSED = {
     ),
     r"divergence must be a callable": lambda: continuous.fokker_planck(VP(), SCORE, 0.0, X, 0.5),
     r"probes must be \(K, ..., d\)": lambda: continuous.hutchinson(SCORE, X, 0.5, np.zeros((0, 3, 2))),
-    r"step must be > 0": lambda: continuous.divergence(SCORE, X, 0.5, step=0.0),
+    r"step must be one number > 0": lambda: continuous.divergence(SCORE, X, 0.5, step=0.0),
     r"start must be before stop": lambda: continuous.probability_flow_log_density(VP(), SCORE, X, start=1.0),
     r"rng must be a numpy.random.Generator; got None": lambda: continuous.probability_flow_log_density(
         VP(), SCORE, X, probes=1
@@ -481,7 +481,7 @@ REFUSED = {
     ),
     r"x must have shape \(n, d\)": lambda: continuous.probability_flow(VP(), SCORE, X[0]),
     r"start must be one number in \[0, 1\]; got 2.0": lambda: continuous.probability_flow(VP(), SCORE, X, 2.0),
-    r"tolerance must be > 0": lambda: continuous.probability_flow(VP(), SCORE, X, tolerance=0.0),
+    r"tolerance must be one number > 0": lambda: continuous.probability_flow(VP(), SCORE, X, tolerance=0.0),
     r"start and stop must satisfy 0 < start < stop; got 0.0 and 1.0": lambda: continuous.mixture_bound(VP(), DATA, 0.0),
     r"expectation needs d <= 2": lambda: continuous.mixture_diffusion_loss(
         VP(), GaussianMixture([1.0], np.zeros((1, 3)), 1.0), 0.1

@@ -8,7 +8,7 @@ import numpy as np
 
 from refdiff.checks import check_denoiser, check_rng, points, table
 from refdiff.continuous.evolution import diffused
-from refdiff.continuous.flow import _instant
+from refdiff.continuous.flow import one_instant
 from refdiff.gaussian import LOG_2_PI
 
 __all__ = ["diffusion_loss", "mixture_bound", "mixture_diffusion_loss"]
@@ -16,7 +16,7 @@ __all__ = ["diffusion_loss", "mixture_bound", "mixture_diffusion_loss"]
 
 def _log_snr_ends(sde, start, stop):
     """Return the logarithms of the signal-to-noise ratio at two times, 0 < start < stop <= 1."""
-    start, stop = _instant(start, "start"), _instant(stop, "stop")
+    start, stop = one_instant(start, "start"), one_instant(stop, "stop")
     if not 0 < start < stop:
         raise ValueError(
             f"start and stop must satisfy 0 < start < stop; got {start} and {stop}. At s = 0 there is no noise, and the"

@@ -6,7 +6,7 @@ the score's Jacobian: given as a callable, taken by finite differences, or estim
 
 import numpy as np
 
-from refdiff.checks import check_rng, count, points, real, table
+from refdiff.checks import check_rng, count, one_number, points, real, table
 from refdiff.continuous.evolution import check_divergence, check_score, probability_flow_drift
 from refdiff.continuous.sde import times
 
@@ -55,7 +55,7 @@ def divergence(score, x, s, step=STEP):
     array([-1.])
     """
     check_score(score)
-    x, step = points(x, "x"), _positive(step, "step")
+    x, step = points(x, "x"), one_number(step, "step")
     times(s, x)  # checked here, and handed on as it is
     axes = np.eye(x.shape[-1])
     return sum(_along(score, x, s, axis, step)[..., i] for i, axis in enumerate(axes))
@@ -97,7 +97,7 @@ def hutchinson(score, x, s, probes, step=STEP):
     Source: Hutchinson (1990); Song et al. (2021), eq. 40. Identity: ``continuous.hutchinson``.
     """
     check_score(score)
-    x, probes, step = points(x, "x"), points(probes, "probes"), _positive(step, "step")
+    x, probes, step = points(x, "x"), points(probes, "probes"), one_number(step, "step")
     times(s, x)  # checked here, and handed on as it is
     if probes.ndim < 2 or len(probes) == 0 or probes.shape[-1] != x.shape[-1]:
         raise ValueError(f"probes must be (K, ..., d) with K >= 1 and d = {x.shape[-1]}; got {probes.shape}.")
@@ -107,15 +107,7 @@ def hutchinson(score, x, s, probes, step=STEP):
     return total / len(probes)
 
 
-def _positive(value, name):
-    """Return a number that is > 0 and finite."""
-    value = float(real(value, name))
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name} must be > 0 and finite; got {value}.")
-    return value
-
-
-def _instant(value, name):
+def one_instant(value, name):
     """Return one time in [0, 1]."""
     value = real(value, name)
     if value.ndim or not 0 <= value <= 1:
@@ -140,7 +132,7 @@ def _solve(rate, state, start, stop, tolerance):
     def apart(y):
         return [part.reshape(shape) for part, shape in zip(np.split(y, ends[:-1]), shapes)]
 
-    tolerance = max(_positive(tolerance, "tolerance") / np.sqrt(ends[-1]), LEAST_TOLERANCE)
+    tolerance = max(one_number(tolerance, "tolerance") / np.sqrt(ends[-1]), LEAST_TOLERANCE)
     found = solve_ivp(
         lambda s, y: flat(rate(s, *apart(y))),
         (start, stop),
@@ -201,7 +193,7 @@ def probability_flow(sde, score, x, start=1.0, stop=0.0, *, tolerance=1e-8):
     >>> probability_flow(VP(), ideal_score(VP(), data), [[1.0]]).round(2)  # one standard deviation above the mean
     array([[3.49]])
     """
-    x, start, stop = table(x, "x"), _instant(start, "start"), _instant(stop, "stop")
+    x, start, stop = table(x, "x"), one_instant(start, "start"), one_instant(stop, "stop")
     if start == stop:
         return x.copy()
     return _solve(lambda s, x: [probability_flow_drift(sde, score, x, s)], [x], start, stop, tolerance)[0]
@@ -277,7 +269,7 @@ def probability_flow_log_density(
     >>> bool(abs(log_p[0] - data.log_density([0.5])) < 1e-8)
     True
     """
-    x, start, stop = table(x, "x"), _instant(start, "start"), _instant(stop, "stop")
+    x, start, stop = table(x, "x"), one_instant(start, "start"), one_instant(stop, "stop")
     if not start < stop:
         raise ValueError(f"start must be before stop; got {start} and {stop}. Data are at s = 0, noise at s = 1.")
     of_score = _divergence_of(score, x, divergence, probes, rng)

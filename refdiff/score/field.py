@@ -2,7 +2,7 @@ r"""The score as a field: what it has to do with a denoiser, and its Jacobian.""
 
 import numpy as np
 
-from refdiff.checks import call_denoiser, check_denoiser, points, real, same_shape
+from refdiff.checks import call_denoiser, check_denoiser, one_number, points, real, same_shape
 from refdiff.parameterize import eps_from_score, score_from_eps
 
 
@@ -28,14 +28,6 @@ def check_t(t, x):
     """Raise unless t is None, one number, or one for each point; what the numbers mean is the score's own matter."""
     if t is not None and (shape := real(t, "t").shape) not in ((), x.shape[:-1]):
         raise ValueError(f"t must be one number or one per point, {x.shape[:-1]}; got shape {shape}.")
-
-
-def one_number(value, name):
-    """Return `value` as a float > 0 and finite."""
-    number = real(value, name)
-    if number.ndim or not 0 < number < np.inf:
-        raise ValueError(f"{name} must be one number > 0; got {value!r}.")
-    return float(number)
 
 
 def from_denoiser(schedule, denoiser):

@@ -7,9 +7,9 @@ means. Directions and noise are arguments, so nothing here draws.
 import numpy as np
 
 from refdiff import reverse
-from refdiff.checks import count, points, real, same_shape
+from refdiff.checks import count, one_number, points, real, same_shape
 from refdiff.parameterize import score_from_x_0
-from refdiff.score.field import along, call_score, check_t, directions, jacobian, one_number
+from refdiff.score.field import along, call_score, check_t, directions, jacobian
 
 
 def explicit_loss(score, true_score, x, t=None):

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from refdiff import reverse
-from refdiff.checks import check_rng, count, points, real, same_shape, table
+from refdiff.checks import check_rng, count, one_number, points, real, same_shape, table
 from refdiff.gaussian import Gaussian
-from refdiff.score.field import call_score, check_score, one_number
+from refdiff.score.field import call_score, check_score
 from refdiff.score.moments import tweedie
 
 
