@@ -478,8 +478,8 @@ def peak(call):
 
 
 def growth(call, n):
-    """What the peak grows by from T = 50 to T = 400, as a share of one float per point and step."""
-    short, long = Schedule.vp(50), Schedule.vp(400)
+    """What the peak grows by from T = 150 to T = 500, as a share of one float per point and step."""
+    short, long = Schedule.vp(150), Schedule.vp(500)
     call(short)  # what is made once, such as buffers, is made here
     return (peak(lambda: call(long)) - peak(lambda: call(short))) / (350 * n * 8)
 

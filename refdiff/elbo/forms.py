@@ -17,9 +17,14 @@ from refdiff.elbo.terms import (
     consistency_term,
     consistency_term_integrated,
     denoising_term,
+    kl_constant,
     prior_term,
     reconstruction_term,
 )
+from refdiff.elbo.weights import weight
+from refdiff.kernels.streams import Streams, engine_of, threads_to_use
+
+STEPS_AT_ONCE, ERRORS_AT_ONCE = 32, 2_000_000  # that compiled walks return at a time, whatever T and n
 
 
 def undecomposed_on_chain(
@@ -477,7 +482,7 @@ def _consistency(steps, schedule, denoiser, x_0, rng, decoder, decoder_var, bins
     return Bound(reconstruction, terms, prior, x_0.shape[-1], between, bins_of(decoder, bins))
 
 
-def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
+def denoising_terms(schedule, denoiser, x_0, rng, variance="beta", *, threads=1):
     r"""Estimate L_{T-1}, ..., L_1 one after the other, as a generator.
 
     .. math:: L_{t-1} = \mathbb{E}_{q(x_t \mid x_0)}\,
@@ -493,6 +498,10 @@ def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
     rng : numpy.random.Generator
     variance : {"beta", "posterior"} or array_like
         See :func:`refdiff.reverse.var`.
+    threads : int or None
+        For a denoiser with compiled walks, as :class:`refdiff.network.MLP` is, if there is much to do: how many blocks
+        of points are worked on at a time; None is one for each processor. The result is the same at any number, to the
+        bit, and the noise is the same without compiled walks.
 
     Yields
     ------
@@ -510,15 +519,31 @@ def denoising_terms(schedule, denoiser, x_0, rng, variance="beta"):
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.denoising_terms``.
     """
-    x_0, rng = table(x_0, "x_0"), check_rng(rng)
+    x_0, rng, threads = table(x_0, "x_0"), check_rng(rng), threads_to_use(threads)
     check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
+    noise = Streams(rng, len(x_0))
+    engine = engine_of(denoiser, schedule.T, len(x_0))
+    if engine is not None:
+        return _terms_from_errors(engine, schedule, x_0, noise, variance, threads)
 
     def steps():
         for t in range(schedule.T, 1, -1):
-            x_t = forward.marginal(schedule, x_0, t).sample(rng)
+            q = forward.marginal(schedule, x_0, t)
+            x_t = q.mean + q.std * noise.standard_normal(x_0.shape)
             yield t, denoising_term(schedule, denoiser, x_0, x_t, t, variance)
 
     return steps()
+
+
+def _terms_from_errors(engine, schedule, x_0, noise, variance, threads):
+    """Yield the terms of the denoising form from the squared errors of eps, many steps at a time."""
+    at_once = max(1, min(STEPS_AT_ONCE, ERRORS_AT_ONCE // max(1, len(x_0))))
+    for high in range(schedule.T, 1, -at_once):
+        t = np.arange(high, max(high - at_once, 1), -1)
+        errors = engine.squared_errors(x_0, t, schedule.signal_rate[t], schedule.noise_rate[t], noise, threads)
+        terms = weight(schedule, t, variance)[:, None] * errors
+        terms += x_0.shape[-1] * kl_constant(schedule, t, variance)[:, None]
+        yield from zip(t.tolist(), terms)
 
 
 def denoising_form(
@@ -533,6 +558,7 @@ def denoising_form(
     *,
     keep_terms=True,
     progress=None,
+    threads=1,
 ):
     r"""Estimate the bound on -log p(x_0) in its denoising form, all T + 1 terms.
 
@@ -560,6 +586,8 @@ def denoising_form(
         Keep each term at each point, (T + 1, n); if not, only their sum is kept, and memory does not grow with T.
     progress : callable, optional
         Called as ``progress(t, term)`` after each term, with the term at each point, shape (n,).
+    threads : int or None
+        See :func:`denoising_terms`.
 
     Returns
     -------
@@ -586,7 +614,7 @@ def denoising_form(
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
-    steps = denoising_terms(schedule, denoiser, x_0, rng, variance)
+    steps = denoising_terms(schedule, denoiser, x_0, rng, variance, threads=threads)
     terms, between = _collect(steps, schedule, len(x_0), keep_terms, progress)
     x_1 = forward.marginal(schedule, x_0, 1).sample(rng)
     reconstruction = reconstruction_term(schedule, denoiser, x_0, x_1, decoder, decoder_var, bins)

@@ -5,6 +5,7 @@ went in. :class:`MLP` chains them: forward keeps the pullbacks on a tape, backwa
 All parameters are views into one flat vector, so that a step of the optimizer is vector arithmetic.
 """
 
+import functools
 import itertools
 import math
 
@@ -12,7 +13,18 @@ import numpy as np
 
 from refdiff.checks import check_rng, count, points
 
-__all__ = ["MLP", "clock_frequencies", "dense", "linear", "residual", "silu", "time_embedding"]
+__all__ = [
+    "MLP",
+    "clock_frequencies",
+    "dense",
+    "gelu",
+    "linear",
+    "point_embedding",
+    "point_frequencies",
+    "residual",
+    "silu",
+    "time_embedding",
+]
 
 BLOCK = 1024  # points that go through the network together when no gradient is wanted: they stay in the cache
 
@@ -86,16 +98,54 @@ def silu(x):
     return y, pullback
 
 
-def dense(x, weight, bias):
-    r"""A hidden layer, y = silu(x W + b).
+def gelu(x):
+    r"""The Gaussian error linear unit, y = x Φ(x), with the standard normal distribution function Φ itself.
 
-    .. math:: \partial y \xrightarrow{\text{silu}} \partial (x W + b) \xrightarrow{\text{linear}}
+    .. math:: \partial x = \partial y \left(\Phi(x) + x\,\varphi(x)\right), \qquad
+        \varphi(x) = \Phi'(x) = \frac{1}{\sqrt{2\pi}}\,e^{-x^2/2}
+
+    Parameters
+    ----------
+    x : ndarray, any shape
+
+    Returns
+    -------
+    y : ndarray, the shape of x
+    pullback : callable
+        dy -> dx, both of the shape of x.
+
+    Notes
+    -----
+    Source: Hendrycks & Gimpel (2016), section 2.
+
+    Examples
+    --------
+    >>> y, pullback = gelu(np.array([0.0, 50.0]))
+    >>> y, pullback(np.ones(2))
+    (array([ 0., 50.]), array([0.5, 1. ]))
+    """
+    from scipy.special import ndtr
+
+    below = ndtr(x)
+
+    def pullback(dy):
+        return dy * (below + x * (np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)))
+
+    return x * below, pullback
+
+
+def dense(x, weight, bias, activation=silu):
+    r"""A hidden layer, y = activation(x W + b).
+
+    .. math:: \partial y \xrightarrow{\text{activation}} \partial (x W + b) \xrightarrow{\text{linear}}
         (\partial x, \partial W, \partial b)
 
     Parameters
     ----------
     x, weight, bias : ndarray
         As in :func:`linear`.
+    activation : callable
+        :func:`silu` or :func:`gelu`.
 
     Returns
     -------
@@ -104,16 +154,16 @@ def dense(x, weight, bias):
         dy -> (dx, dW, db).
     """
     a, through_linear = linear(x, weight, bias)
-    y, through_silu = silu(a)
+    y, through_activation = activation(a)
 
     def pullback(dy):
-        return through_linear(through_silu(dy))
+        return through_linear(through_activation(dy))
 
     return y, pullback
 
 
-def residual(x, weight, bias):
-    r"""A hidden layer that adds to what it receives, y = x + silu(x W + b).
+def residual(x, weight, bias, activation=silu):
+    r"""A hidden layer that adds to what it receives, y = x + activation(x W + b).
 
     .. math:: \partial x = \partial y + \partial x_{\text{dense}}
 
@@ -121,6 +171,7 @@ def residual(x, weight, bias):
     ----------
     x, weight, bias : ndarray
         As in :func:`linear`, with a = b.
+    activation : callable
 
     Returns
     -------
@@ -132,7 +183,7 @@ def residual(x, weight, bias):
     -----
     Source: He et al. (2016), eq. 1.
     """
-    branch, through_branch = dense(x, weight, bias)
+    branch, through_branch = dense(x, weight, bias, activation)
 
     def pullback(dy):
         dx, dweight, dbias = through_branch(dy)
@@ -188,14 +239,80 @@ def clock_frequencies(k):
     return 2 * np.pi / np.geomspace(4000 if k == 1 else 4, 4000, k)
 
 
+def point_embedding(x, frequencies):
+    r"""Each coordinate as waves of different length: what lets a small network tell places apart that are close.
+
+    .. math:: \left(\sin \omega_1 x_1, \ldots, \sin \omega_k x_1, \cos \omega_1 x_1, \ldots, \cos \omega_k x_1,\;
+        \sin \omega_1 x_2, \ldots\right), \qquad
+        \partial x_j = \sum_i \omega_i \left(\partial s_{ij} \cos \omega_i x_j
+        - \partial c_{ij} \sin \omega_i x_j\right)
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+    frequencies : ndarray, shape (k,)
+        Radians per unit of x; without any, the points enter as they are. See :func:`point_frequencies`.
+
+    Returns
+    -------
+    y : ndarray, shape (n, 2 k d), or x itself
+    pullback : callable
+        dy -> dx.
+
+    Notes
+    -----
+    Source: Tancik et al. (2020), section 4, with frequencies along the axes.
+
+    Examples
+    --------
+    >>> y, pullback = point_embedding(np.array([[0.5]]), np.array([np.pi]))
+    >>> y.round(3), pullback(np.array([[0.0, 1.0]])).round(3)  # the sine and the cosine of a right angle
+    (array([[1., 0.]]), array([[-3.142]]))
+    """
+    if frequencies.size == 0:
+        return x, lambda dy: dy
+    angle = x[..., None] * frequencies
+    sine, cosine = np.sin(angle), np.cos(angle)
+
+    def pullback(dy):
+        ds, dc = np.split(dy.reshape(len(x), x.shape[1], -1), 2, axis=-1)
+        return ((ds * cosine - dc * sine) * frequencies).sum(axis=-1)
+
+    return np.concatenate([sine, cosine], axis=-1).reshape(len(x), -1), pullback
+
+
+def point_frequencies(k):
+    r"""Return k frequencies in geometric progression, in radians per unit of standardised data.
+
+    .. math:: \omega_i = \frac{2\pi}{16}\, 32^{(i - 1)/(k - 1)}, \qquad i = 1, \ldots, k
+
+    The longest wave, of 16 units, tells all of x_t apart; the shortest is half a unit long.
+
+    Parameters
+    ----------
+    k : int
+
+    Returns
+    -------
+    ndarray, shape (k,)
+
+    Examples
+    --------
+    >>> 2 * np.pi / point_frequencies(6)
+    array([16. ,  8. ,  4. ,  2. ,  1. ,  0.5])
+    """
+    return 2 * np.pi / np.geomspace(16, 16 if k == 1 else 0.5, k)
+
+
 class MLP:
     r"""A multilayer perceptron as denoiser: eps_hat = model(x_t, t).
 
-    .. math:: h_1 = \operatorname{silu}([x_t, \text{embedding}(t)]\, W_1 + b_1), \qquad
-        h_k = \operatorname{silu}(h_{k-1} W_k + b_k), \qquad
+    .. math:: h_1 = \operatorname{act}([x_t, \text{embedding}(t)]\, W_1 + b_1), \qquad
+        h_k = \operatorname{act}(h_{k-1} W_k + b_k), \qquad
         \hat\epsilon = h_{\text{depth}}\, W_{\text{depth}+1} + b_{\text{depth}+1}
 
-    With ``residual=True`` the hidden layers from the second on are h_k = h_{k-1} + silu(h_{k-1} W_k + b_k).
+    With ``residual=True`` the hidden layers from the second on are h_k = h_{k-1} + act(h_{k-1} W_k + b_k), and with a
+    ``point_dim`` the waves of :func:`point_embedding` take the place of x_t.
     Weights start as N(0, 1/fan_in) (LeCun et al., 1998), biases as 0.
 
     Parameters
@@ -210,6 +327,10 @@ class MLP:
         The size of the time embedding: even, a sine and a cosine for each frequency.
     residual : bool
         Whether the hidden layers from the second on add to what they receive.
+    activation : {"silu", "gelu"}
+    point_dim : int
+        The size of the embedding of each coordinate: even, a sine and a cosine for each frequency. 0 takes the
+        coordinates as they are.
     dtype : dtype
         float32 or float64; what the parameters are kept in and the network computes in. complex128 serves to
         differentiate by complex steps: f'(x) = Im f(x + ih) / h.
@@ -219,16 +340,19 @@ class MLP:
     theta, gradient : ndarray, shape (P,)
         All parameters, and the gradient that the last :meth:`backward` left, each as one vector.
     parameters, gradients : dict of str to ndarray
-        The same memory by name and in shape: weight_1 (d + time_dim, width), bias_1 (width,), ...
+        The same memory by name and in shape: weight_1 (inputs, width), bias_1 (width,), ..., with
+        inputs = d max(1, point_dim) + time_dim.
     config : dict
         The arguments that say what the network looks like.
+    clocks, waves : ndarray
+        The frequencies of the embedding of t, and of the coordinates.
 
     Raises
     ------
     TypeError
         If a size is not an integer, `rng` is not a Generator, or `dtype` is none of the three.
     ValueError
-        If a size is below 1 or `time_dim` is odd.
+        If a size is below 1, `time_dim` or `point_dim` is odd, or there is no such activation.
 
     Notes
     -----
@@ -239,27 +363,39 @@ class MLP:
     --------
     >>> model = MLP(2, rng=np.random.default_rng(0))
     >>> model
-    MLP(dim=2, width=128, depth=3, time_dim=32, residual=False, dtype='float32'): 37762 parameters
+    MLP(dim=2, width=128, depth=3, time_dim=32, activation='silu', dtype='float32'): 37762 parameters
     >>> model(np.zeros((5, 2)), 1).shape, model(np.zeros((5, 2)), [1, 2, 3, 4, 5]).dtype
     ((5, 2), dtype('float64'))
     """
 
-    def __init__(self, dim=2, *, rng, width=128, depth=3, time_dim=32, residual=False, dtype=np.float32):
+    def __init__(
+        self,
+        dim=2,
+        *,
+        rng,
+        width=128,
+        depth=3,
+        time_dim=32,
+        residual=False,
+        activation="silu",
+        point_dim=0,
+        dtype=np.float32,
+    ):
         check_rng(rng)
-        self._build(dim, width, depth, time_dim, residual, dtype)
+        self._build(dim, width, depth, time_dim, residual, activation, point_dim, dtype)
         for name, parameter in self.parameters.items():
             if name.startswith("weight"):
                 parameter[...] = rng.standard_normal(parameter.shape) / math.sqrt(parameter.shape[0])
 
     @classmethod
-    def from_theta(cls, theta, *, dim, width, depth, time_dim, residual, dtype):
+    def from_theta(cls, theta, *, dim, width, depth, time_dim, residual, dtype, activation="silu", point_dim=0):
         """Return the network whose parameters are views into `theta`; nothing is copied.
 
         Parameters
         ----------
         theta : ndarray, shape (P,)
             All parameters, in the order of :attr:`parameters`.
-        dim, width, depth, time_dim, residual, dtype
+        dim, width, depth, time_dim, residual, dtype, activation, point_dim
             As in :class:`MLP`; ``**model.config`` of a network of the same shape.
 
         Returns
@@ -279,15 +415,20 @@ class MLP:
         True
         """
         model = cls.__new__(cls)
-        model._build(dim, width, depth, time_dim, residual, dtype, theta)
+        model._build(dim, width, depth, time_dim, residual, activation, point_dim, dtype, theta)
         return model
 
-    def _build(self, dim, width, depth, time_dim, residual, dtype, theta=None):
+    def _build(self, dim, width, depth, time_dim, residual, activation, point_dim, dtype, theta=None):
         """Check the sizes, lay all parameters out in one vector and name the views into it."""
         self.dim = count(dim, "dim")
         width, depth, time_dim = count(width, "width"), count(depth, "depth"), count(time_dim, "time_dim", least=2)
         if time_dim % 2:
             raise ValueError(f"time_dim must be even, a sine and a cosine for each frequency; got {time_dim}.")
+        point_dim = count(point_dim, "point_dim", least=0)
+        if point_dim % 2:
+            raise ValueError(f"point_dim must be even, a sine and a cosine for each frequency; got {point_dim}.")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
         if not isinstance(residual, bool):
             raise TypeError(f"residual must be True or False; got {residual!r}.")
         dtype = np.dtype(dtype)
@@ -299,11 +440,15 @@ class MLP:
             "depth": depth,
             "time_dim": time_dim,
             "residual": residual,
+            "activation": activation,
+            "point_dim": point_dim,
             "dtype": dtype.name,
         }
-        self._frequencies = clock_frequencies(time_dim // 2).astype(np.finfo(dtype).dtype)  # t stays real
+        self.clocks = clock_frequencies(time_dim // 2).astype(np.finfo(dtype).dtype)  # t stays real
+        waves = point_frequencies(point_dim // 2) if point_dim else np.zeros(0)
+        self.waves = waves.astype(np.finfo(dtype).dtype)
 
-        sizes = [self.dim + time_dim, *[width] * depth, self.dim]
+        sizes = [self.dim * max(1, point_dim) + time_dim, *[width] * depth, self.dim]
         shapes = {}
         for k, (before, after) in enumerate(itertools.pairwise(sizes), start=1):
             shapes |= {f"weight_{k}": (before, after), f"bias_{k}": (after,)}
@@ -318,13 +463,15 @@ class MLP:
         self.parameters, self.gradients = views(self.theta, shapes), views(self.gradient, shapes)
 
     def __repr__(self):
-        config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        config = ", ".join(f"{name}={value!r}" for name, value in self.config.items() if value)
         return f"MLP({config}): {self.theta.size} parameters"
 
     def layers(self):
         """Return the operations from input to output: the k-th takes weight_k and bias_k."""
-        inner = residual if self.config["residual"] else dense
-        return [dense, *[inner] * (self.config["depth"] - 1), linear]
+        activation = ACTIVATIONS[self.config["activation"]]
+        first = functools.partial(dense, activation=activation)
+        inner = functools.partial(residual, activation=activation) if self.config["residual"] else first
+        return [first, *[inner] * (self.config["depth"] - 1), linear]
 
     def forward(self, x, t):
         """Return eps_hat and the tape from which :meth:`backward` finds the gradients.
@@ -341,7 +488,7 @@ class MLP:
         eps_hat : ndarray, shape (..., d)
             In the network's dtype.
         tape : list of callable
-            The pullbacks of the layers. It refers to the parameters: play it before they change.
+            The pullbacks of the embedding and of the layers. It refers to the parameters: play it before they change.
 
         Raises
         ------
@@ -352,9 +499,10 @@ class MLP:
         """
         x, t = self._lined_up(x, t)
         rows = x.reshape(-1, self.dim)
-        embedding = time_embedding(t.reshape(-1), self._frequencies)  # one row, or one for each point
-        h = np.concatenate([rows, np.broadcast_to(embedding, (len(rows), embedding.shape[1]))], axis=1)
-        tape = []
+        places, through_places = point_embedding(rows, self.waves)
+        times = time_embedding(t.reshape(-1), self.clocks)  # one row, or one for each point
+        h = np.concatenate([places, np.broadcast_to(times, (len(rows), times.shape[1]))], axis=1)
+        tape = [lambda dh: through_places(dh[:, : places.shape[1]])]  # the columns behind belong to t
         for k, layer in enumerate(self.layers(), start=1):
             h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
             tape.append(pullback)
@@ -376,9 +524,10 @@ class MLP:
         """
         grad_output = np.asarray(grad_output).astype(self.theta.dtype, copy=False)
         dy = grad_output.reshape(-1, self.dim)
-        for k, pullback in reversed(list(enumerate(tape, start=1))):
+        through_places, *layers = tape
+        for k, pullback in reversed(list(enumerate(layers, start=1))):
             dy, self.gradients[f"weight_{k}"][...], self.gradients[f"bias_{k}"][...] = pullback(dy)
-        return dy[:, : self.dim].reshape(grad_output.shape)  # the columns behind belong to the embedding
+        return through_places(dy).reshape(grad_output.shape)
 
     def __call__(self, x, t):
         """Return eps_hat(x_t, t), as :meth:`forward` does but in float64 and without a tape.
@@ -404,6 +553,22 @@ class MLP:
             rows_out[rows] = self.forward(rows_in[rows], t[rows] if t.size > 1 else t[0])[0]
         return eps_hat
 
+    def engine(self):
+        """Return this network's compiled walks, or None where there are none.
+
+        Returns
+        -------
+        refdiff.network.engine.Engine or None
+            None for a complex network, and where Numba is switched off (NUMBA_DISABLE_JIT=1).
+        """
+        from refdiff.kernels import build
+
+        if self.theta.dtype.kind == "c" or not build.ENABLED:
+            return None
+        from refdiff.network.engine import Engine
+
+        return Engine(self)
+
     def _lined_up(self, x, t):
         """Return x in the network's dtype and t as integers, one or one for each point."""
         dtype = self.theta.dtype
@@ -421,6 +586,9 @@ class MLP:
         if t.size and t.min() < 1:
             raise ValueError(f"t runs over 1..T; got {t.min()}. Zero-based steps, as in diffusers? Add 1.")
         return x.astype(dtype, copy=False), t
+
+
+ACTIVATIONS = {"silu": silu, "gelu": gelu}
 
 
 def views(vector, shapes):

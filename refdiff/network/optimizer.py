@@ -115,8 +115,12 @@ class EMA:
     def update(self, theta):
         """Take `theta`, shape (P,), into the average."""
         self.step += 1
-        decay = min(self.decay, (1 + self.step) / (10 + self.step))
-        self.average += (1 - decay) * (theta - self.average)
+        self.average += (1 - float(ema_decays(self.step, self.decay))) * (theta - self.average)
+
+
+def ema_decays(step, decay):
+    """Return the d_k of :class:`EMA` for one step k or an array of them."""
+    return np.minimum(decay, (1 + step) / (10 + step))
 
 
 def cosine_learning_rate(step, steps, peak, warmup=0):
@@ -164,9 +168,14 @@ def cosine_learning_rate(step, steps, peak, warmup=0):
     step, steps, warmup = count(step, "step"), count(steps, "steps"), count(warmup, "warmup", least=0)
     if step > steps or warmup >= steps:
         raise ValueError(f"step runs over 1..steps and warmup over 0..steps - 1; got {step}, {steps} and {warmup}.")
-    if step <= warmup:
-        return float(peak) * step / (warmup + 1)
-    return float(peak) / 2 * (1 + math.cos(math.pi * (step - 1 - warmup) / (steps - warmup)))
+    return float(cosine_learning_rates(step, steps, peak, warmup))
+
+
+def cosine_learning_rates(step, steps, peak, warmup):
+    """Return :func:`cosine_learning_rate` for one step or an array of them, unchecked."""
+    rise = peak * step / (warmup + 1)
+    fall = peak / 2 * (1 + np.cos(np.pi * (step - 1 - warmup) / (steps - warmup)))
+    return np.where(step <= warmup, rise, fall)
 
 
 def clip_by_global_norm(gradient, limit):

@@ -8,16 +8,17 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from refdiff.checks import check_rng, count, points, real, same_shape
+from refdiff.kernels.streams import loading, one_blas_thread
 from refdiff.network.mlp import MLP
-from refdiff.network.optimizer import EMA, AdamW, clip_by_global_norm, cosine_learning_rate
+from refdiff.network.optimizer import EMA, AdamW, clip_by_global_norm, cosine_learning_rates, ema_decays
 from refdiff.schedule import Schedule
 
 __all__ = ["Record", "TrainingDiverged", "TrainingState", "fit", "loss", "loss_and_gradients"]
 
 LONGEST_WARMUP = 200  # steps; a twentieth of a shorter training
+WORTH_COMPILING = 5e9  # steps x points x parameters: what NumPy does in a second
 
 
 def loss(model, x_0, t, eps, schedule):
@@ -192,6 +193,7 @@ def fit(
     clip_norm=1.0,
     record_every=100,
     state=None,
+    compiled=None,
 ):
     r"""Train `model` on `data`; a generator that yields a :class:`Record` every `record_every` steps and at the end.
 
@@ -222,6 +224,10 @@ def fit(
     state : TrainingState, optional
         Where to go on. With the same data and arguments the rest is, bit for bit, what it would have been
         without the break; `rng` is set to where it was. Updated with each record.
+    compiled : bool, optional
+        Whether the steps are taken by the compiled loop or, one by one, by the NumPy code that specifies it. They
+        differ by rounding. Unless said otherwise, a training that would take NumPy a second or more is compiled. Where
+        Numba is switched off (NUMBA_DISABLE_JIT=1) none is.
 
     Yields
     ------
@@ -273,6 +279,10 @@ def fit(
         state = TrainingState.start(model)
     _check_state(state, model, rng, steps)
 
+    if compiled is None:
+        compiled = steps * batch_size * model.theta.size >= WORTH_COMPILING
+    take = _compiled_steps if compiled and _can_compile() else _numpy_steps
+
     def records():
         learner = MLP.from_theta(state.theta.copy(), **model.config)
         adam = AdamW(learner.theta, weight_decay=weight_decay)
@@ -283,30 +293,14 @@ def fit(
         if state.rng_state is not None:
             rng.bit_generator.state = state.rng_state
         model.theta[...] = state.average
-        blas = ThreadpoolController()
-        keep_freed_memory()
+        take_steps = take(learner, adam, ema, data, schedule, rng, batch_size, clip_norm)
 
         while done < steps:
             until = min(steps, (done // record_every + 1) * record_every)
-            losses, norms = [], []
-            # Not finite is answered by TrainingDiverged, so it need not warn too. Both limits end before the yield:
-            # they hold for the whole process, and what the caller does between two records is theirs.
-            with blas.limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
-                for step in range(done + 1, until + 1):
-                    x_0 = data[rng.integers(len(data), size=batch_size)]
-                    t = rng.integers(1, schedule.T, size=batch_size, endpoint=True)
-                    eps = rng.standard_normal(x_0.shape)
-                    value, _ = loss_and_gradients(learner, x_0, t, eps, schedule)
-                    norm = clip_by_global_norm(learner.gradient, clip_norm)
-                    if not (math.isfinite(value) and math.isfinite(norm)):
-                        raise TrainingDiverged(step)
-                    rate = cosine_learning_rate(step, steps, learning_rate, warmup)
-                    adam.update(learner.theta, learner.gradient, rate)
-                    ema.update(learner.theta)
-                    losses.append(value)
-                    norms.append(norm)
-                if not np.isfinite(ema.average).all():
-                    raise TrainingDiverged(until)
+            rates = cosine_learning_rates(np.arange(done + 1, until + 1), steps, learning_rate, warmup)
+            losses, norms = take_steps(rates)
+            if not np.isfinite(ema.average).all():
+                raise TrainingDiverged(until)
             done = until
             # Copies, taken in one assignment: an interrupt finds the state of this record or of the last, no mixture.
             vars(state).update(
@@ -318,9 +312,89 @@ def fit(
                 rng_state=rng.bit_generator.state,
             )
             model.theta[...] = state.average
-            yield Record(done, math.fsum(losses) / len(losses), rate, math.fsum(norms) / len(norms))
+            yield Record(done, math.fsum(losses) / len(losses), float(rates[-1]), math.fsum(norms) / len(norms))
 
     return records()
+
+
+def _numpy_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_norm):
+    """Return what takes a step for each of some learning rates: the specification of training, line by line."""
+    keep_freed_memory()
+
+    def take_steps(rates):
+        losses, norms = [], []
+        # Not finite is answered by TrainingDiverged, so it need not warn too. Both limits end with the steps: they hold
+        # for the whole process, and what the caller does between two records is theirs.
+        with one_blas_thread(), np.errstate(all="ignore"):
+            for rate in rates:
+                x_0 = data[rng.integers(len(data), size=batch_size)]
+                t = rng.integers(1, schedule.T, size=batch_size, endpoint=True)
+                eps = rng.standard_normal(x_0.shape)
+                value, _ = loss_and_gradients(learner, x_0, t, eps, schedule)
+                norm = clip_by_global_norm(learner.gradient, clip_norm)
+                if not (math.isfinite(value) and math.isfinite(norm)):
+                    raise TrainingDiverged(adam.step + 1)
+                adam.update(learner.theta, learner.gradient, float(rate))
+                ema.update(learner.theta)
+                losses.append(value)
+                norms.append(norm)
+        return losses, norms
+
+    return take_steps
+
+
+def _compiled_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_norm):
+    """Return what takes the same steps in a compiled loop.
+
+    All vectors are parts of one array, their beginnings at different distances from a page's: vectors that NumPy
+    allocates by themselves begin alike, and a processor then takes a load from one for a load from the other.
+    """
+    with loading():
+        from refdiff.kernels import network
+        from refdiff.network.engine import net_of
+
+    number, size = 5, learner.theta.size
+    room = np.zeros((number, -(-size // 1024) * 1024 + 208), learner.theta.dtype)
+    theta, gradient, first, second, average = room[:, :size]
+    held = (theta, learner.theta), (first, adam.first_moment), (second, adam.second_moment), (average, ema.average)
+    for inside, outside in held:
+        inside[...] = outside
+    learner.theta, adam.first_moment, adam.second_moment, ema.average = theta, first, second, average
+
+    net = net_of(learner, schedule.T)
+    data, signal, noise = (np.array(array, np.float64) for array in (data, schedule.signal_rate, schedule.noise_rate))
+    settings = float(batch_size), adam.beta_1, adam.beta_2, adam.epsilon, adam.weight_decay
+    # Ctrl-C waits for a call to return: about a tenth of a second.
+    at_once = max(1, int(1e10 / (6 * batch_size * size)))
+
+    def call(rates, records):
+        decays = ema_decays(adam.step + np.arange(1, len(rates) + 1), ema.decay)
+        return network.train(
+            *(net, gradient, first, second, average, data, signal, noise, rng, adam.step),
+            *(rates, clip_norm, decays, settings, records),
+        )
+
+    with loading():
+        call(np.empty(0), np.empty((0, 2)))  # no step, but the loop is compiled, or fetched from disk
+
+    def take_steps(rates):
+        records = np.empty((len(rates), 2))
+        with one_blas_thread():
+            for low in range(0, len(rates), at_once):
+                some = rates[low : low + at_once]
+                went_well = call(some, records[low : low + at_once])
+                adam.step = ema.step = adam.step + went_well
+                if went_well < len(some):
+                    raise TrainingDiverged(adam.step + 1)
+        return records.T
+
+    return take_steps
+
+
+def _can_compile():
+    from refdiff.kernels import build
+
+    return build.ENABLED
 
 
 def keep_freed_memory():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from refdiff.network import MLP, mlp
 
@@ -13,6 +14,8 @@ SHAPES = [
     {"dim": 1, "depth": 1},
     {"dim": 5, "depth": 2, "residual": True},
     {"dim": 5, "depth": 1, "time_dim": 2},
+    {"dim": 2, "depth": 3, "residual": True, "activation": "gelu"},
+    {"dim": 3, "depth": 2, "point_dim": 4},
 ]
 
 
@@ -74,12 +77,23 @@ def wrong_linear(x, weight, bias):
     return y, lambda dy: (*pullback(dy)[:2], dy.mean(axis=0))
 
 
-def wrong_residual(x, weight, bias):
-    y, _ = RESIDUAL(x, weight, bias)
-    return y, mlp.dense(x, weight, bias)[1]
+def wrong_residual(x, weight, bias, activation):
+    y, _ = RESIDUAL(x, weight, bias, activation)
+    return y, mlp.dense(x, weight, bias, activation)[1]
 
 
-SILU, LINEAR, RESIDUAL = mlp.silu, mlp.linear, mlp.residual
+def wrong_gelu(x):
+    """The slope of the step, Phi, without that of its edge."""
+    below = ndtr(x)
+    return x * below, lambda dy: dy * below
+
+
+def wrong_embedding(x, frequencies):
+    y, pullback = EMBEDDING(x, frequencies)
+    return y, lambda dy: pullback(dy) / frequencies.mean()
+
+
+SILU, LINEAR, RESIDUAL, EMBEDDING = mlp.silu, mlp.linear, mlp.residual, mlp.point_embedding
 
 
 @pytest.mark.parametrize(
@@ -89,11 +103,17 @@ SILU, LINEAR, RESIDUAL = mlp.silu, mlp.linear, mlp.residual
         ("silu", slightly_wrong_silu),
         ("linear", wrong_linear),
         ("residual", wrong_residual),
+        ("gelu", wrong_gelu),
+        ("point_embedding", wrong_embedding),
     ],
 )
 def test_the_gradient_check_rejects_a_wrong_derivative(monkeypatch, name, wrong):
-    model, rng = small(depth=3, residual=True)
-    monkeypatch.setattr(mlp, name, wrong)
+    activation = name if name in mlp.ACTIVATIONS else "silu"
+    model, rng = small(depth=3, residual=True, activation=activation, point_dim=4)
+    if name in mlp.ACTIVATIONS:
+        monkeypatch.setitem(mlp.ACTIVATIONS, name, wrong)
+    else:
+        monkeypatch.setattr(mlp, name, wrong)
     assert worst_error(model, rng) > 1e-7
 
 
@@ -121,17 +141,20 @@ def test_backward_overwrites_and_does_not_add_up():
 
 
 @pytest.mark.parametrize("residual", [False, True])
-def test_the_network_is_the_equation_of_its_docstring(residual):
-    model, rng = small(depth=2, time_dim=4, residual=residual)
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@pytest.mark.parametrize("point_dim", [0, 4])
+def test_the_network_is_the_equation_of_its_docstring(residual, activation, point_dim):
+    model, rng = small(depth=2, time_dim=4, residual=residual, activation=activation, point_dim=point_dim)
     p, x, t = model.parameters, rng.standard_normal(2), 37
     slow, fast = 2 * np.pi / 4000, 2 * np.pi / 4
 
-    def silu(a):
-        return a / (1 + np.exp(-a))
+    def act(a):
+        return a / (1 + np.exp(-a)) if activation == "silu" else a * ndtr(a)
 
+    waves = [f(2 * np.pi / length * one) for one in x for f in (np.sin, np.cos) for length in (16, 0.5)]
     clocks = np.array([np.sin(fast * t), np.sin(slow * t), np.cos(fast * t), np.cos(slow * t)])
-    h_1 = silu(np.concatenate([x, clocks]) @ p["weight_1"] + p["bias_1"])
-    h_2 = silu(h_1 @ p["weight_2"] + p["bias_2"]) + residual * h_1
+    h_1 = act(np.concatenate([waves if point_dim else x, clocks]) @ p["weight_1"] + p["bias_1"])
+    h_2 = act(h_1 @ p["weight_2"] + p["bias_2"]) + residual * h_1
     np.testing.assert_allclose(model(x, t), h_2 @ p["weight_3"] + p["bias_3"], rtol=1e-12)
 
 
@@ -279,13 +302,13 @@ def test_parameters_of_another_network_are_refused(theta):
 
 def test_a_network_is_printed_with_its_shape_and_the_number_of_its_parameters():
     model = MLP(2, width=4, depth=1, time_dim=4, rng=np.random.default_rng(0))
-    config = "dim=2, width=4, depth=1, time_dim=4, residual=False, dtype='float32'"
+    config = "dim=2, width=4, depth=1, time_dim=4, activation='silu', dtype='float32'"
     assert repr(model) == f"MLP({config}): {(6 * 4 + 4) + (4 * 2 + 2)} parameters"
 
 
 def test_the_network_that_is_built_unless_said_otherwise():
-    config = {"dim": 2, "width": 128, "depth": 3, "time_dim": 32, "residual": False, "dtype": "float32"}
-    assert MLP(rng=np.random.default_rng(0)).config == config
+    config = {"dim": 2, "width": 128, "depth": 3, "time_dim": 32, "residual": False, "activation": "silu"}
+    assert MLP(rng=np.random.default_rng(0)).config == config | {"point_dim": 0, "dtype": "float32"}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -14,6 +14,7 @@ from refdiff.verify.evidence import stream
 from refdiff.verify.identity import identity
 from refdiff.verify.oracles import integrate
 
+WAVES = (16.0, 0.5)  # the lengths of the waves for point_dim = 4, in units of x
 STEP = 1e-30  # of complex differentiation: its square is lost beside 1
 CHUNK = 4_000  # directions that are differentiated together: memory stays small for any number of samples
 
@@ -21,25 +22,37 @@ CHUNK = 4_000  # directions that are differentiated together: memory stays small
 def small(claimed, case, dim):
     """Return a float64 network with few parameters, all of them drawn from the case."""
     rng = stream("small network", case)
+    residual, activation, point_dim = kind(case)
     model = claimed.network.MLP(
-        dim, rng=rng, width=3, depth=1 + case.T % 3, time_dim=4, residual=case.T % 2 == 0, dtype=np.float64
+        *(dim,),
+        **{"rng": rng, "width": 3, "depth": 1 + case.T % 3, "time_dim": 4, "dtype": np.float64},
+        **{"residual": residual, "activation": activation, "point_dim": point_dim},
     )
     for parameter in model.parameters.values():
         parameter[...] = rng.uniform(-2, 2, parameter.shape)
     return model
 
 
-def reference(parameters, x, t, residual):
+def kind(case):
+    """Return residual or not, the activation, and the size of a coordinate's embedding."""
+    return case.T % 2 == 0, "gelu" if case.T % 2 == 0 else "silu", 4 * (case.t % 2)
+
+
+def reference(parameters, x, t, kind):
     """Return eps_hat by the equations of the network; parameters may have axes in front and may be complex."""
+    residual, activation, point_dim = kind
     omega = 2 * math.pi / np.array([4.0, 4000.0])  # for time_dim = 4: one clock of 4 steps, one of 4000
     angle = np.multiply.outer(t, omega)
+    if point_dim:
+        waves = [f(2 * math.pi / length * x) for f in (np.sin, np.cos) for length in WAVES]
+        x = np.stack(waves, axis=-1).reshape(*x.shape[:-1], -1)  # all waves of a coordinate side by side
     h = np.concatenate([x, np.sin(angle), np.cos(angle)], axis=-1)
     layers = len(parameters) // 2
     for k in range(1, layers + 1):
         a = h @ parameters[f"weight_{k}"] + parameters[f"bias_{k}"][..., None, :]
         if k == layers:
             return a
-        h = a * (1 + np.tanh(a / 2)) / 2 + (h if residual and k > 1 else 0)
+        h = a * (ndtr(a) if activation == "gelu" else (1 + np.tanh(a / 2)) / 2) + (h if residual and k > 1 else 0)
 
 
 def a_batch(case):
@@ -64,7 +77,7 @@ def slopes(model, case, directions):
         for name, parameter in model.parameters.items():
             end = start + parameter.size
             parameters[name], start = shifted[:, start:end].reshape(-1, *parameter.shape), end
-        error = reference(parameters, x_t, t, case.T % 2 == 0) - eps
+        error = reference(parameters, x_t, t, kind(case)) - eps
         out.append(np.mean(error**2, axis=(-2, -1)).imag / STEP)
     return np.concatenate(out)
 
@@ -85,8 +98,9 @@ def gradient_twice(claimed, model, case):
 @identity(
     "network.forward",
     judges=("network.MLP.forward", "network.MLP.__call__", "network.MLP.from_theta"),
-    states=r"h_1 = \operatorname{silu}([x_t, \sin\omega t, \cos\omega t]\, W_1 + b_1), \quad"
-    r" h_k = [h_{k-1} +]\, \operatorname{silu}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b",
+    states=r"h_1 = \operatorname{act}([x_t \text{ or } \sin\nu x_t, \cos\nu x_t;\; \sin\omega t, \cos\omega t]\, W_1"
+    r" + b_1), \quad h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b,"
+    r" \quad \operatorname{act}(a) = a\,\sigma(a) \text{ or } a\,\Phi(a)",
     source="Vaswani et al. (2017), section 3.5, for the embedding; the rest is the definition",
     statistics=2,
     coincides="Sines first or cosines first is a matter of choice: a network works with what it was trained with.",
@@ -103,7 +117,7 @@ class Forward:
         model = small(claimed, case, case.d)
         x_0, t, eps = a_batch(case)
         x = diffused(case, x_0, t, eps)
-        truth = reference(model.parameters, x, t, case.T % 2 == 0)
+        truth = reference(model.parameters, x, t, kind(case))
         evidence.close("forward(x, t)", model.forward(x, t)[0], truth)
         evidence.close("model(x, t)", model(x, t), truth)
         evidence.close("model(x, one t)", model(x[:1], int(t[0])), truth[:1])
@@ -118,7 +132,7 @@ class Forward:
 
         def mean(f):
             def integrand(x, t):
-                y = reference(model.parameters, x[:, None], np.full(len(x), t), case.T % 2 == 0)[:, 0]
+                y = reference(model.parameters, x[:, None], np.full(len(x), t), kind(case))[:, 0]
                 return f(y) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
             return np.mean([integrate(lambda x, t=t: integrand(x, t), -9.0, 9.0, 601) for t in range(1, case.T + 1)])
@@ -242,14 +256,14 @@ class Gradient:
         evidence.close("parameters after", flat(model.parameters), before)
         evidence.close("gradient", found, slopes(model, case, np.eye(before.size)))
         x_0, t, eps = a_batch(case)
-        x_t, residual = diffused(case, x_0, t, eps), case.T % 2 == 0
-        evidence.close("loss", value, np.mean((eps - reference(model.parameters, x_t, t, residual)) ** 2))
+        x_t = diffused(case, x_0, t, eps)
+        evidence.close("loss", value, np.mean((eps - reference(model.parameters, x_t, t, kind(case))) ** 2))
         _, tape = model.forward(x_t, t)
         through = model.backward(tape, eps)  # any weights of the outputs will do
         truth = np.empty_like(x_t)
         for j in range(case.d):
             step = 1j * STEP * np.eye(case.d)[j]
-            truth[:, j] = np.sum(eps * reference(model.parameters, x_t + step, t, residual).imag / STEP, axis=-1)
+            truth[:, j] = np.sum(eps * reference(model.parameters, x_t + step, t, kind(case)).imag / STEP, axis=-1)
         evidence.close("gradient with respect to x", through, truth)
 
     @staticmethod

@@ -3,7 +3,7 @@ r"""Wrong versions of training: derivatives, optimizers and loops, as found in p
 import numpy as np
 
 from refdiff import forward, network
-from refdiff.network.mlp import linear
+from refdiff.network.mlp import linear, point_embedding
 from refdiff.verify.identity import erratum
 
 
@@ -18,9 +18,10 @@ from refdiff.verify.identity import erratum
 )
 def forward_with_embedding_along_the_batch(self, x, t):
     rows = np.reshape(x, (-1, self.dim))
-    angle = np.broadcast_to(np.ravel(t), len(rows))[:, None] * np.tile(self._frequencies, 2)
+    angle = np.broadcast_to(np.ravel(t), len(rows))[:, None] * np.tile(self.clocks, 2)
     wave = np.where(np.arange(len(rows))[:, None] % 2 == 0, np.sin(angle), np.cos(angle))
-    h, tape = np.concatenate([rows, wave], axis=1), []
+    places, through = point_embedding(rows, self.waves)
+    h, tape = np.concatenate([places, wave], axis=1), [lambda dh: through(dh[:, : places.shape[1]])]
     for k, layer in enumerate(self.layers(), start=1):
         h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
         tape.append(pullback)
