@@ -1,8 +1,11 @@
 r"""The reverse process p: a Markov chain of Gaussians that turns noise into data with the help of a denoiser.
 
 A denoiser is any callable ``eps_hat = denoiser(x_t, t)``: a network, the ideal denoiser of mixture data, a lambda.
-The variance of a step is a choice: beta_t, beta_tilde_t, what lies between, or the best number for given data.
+The variance of a step is a choice: beta_t, beta_tilde_t, what lies between, or the best number for given data. So is
+the sampler: ancestral sampling walks every step of the chain, DDIM some of them, with as much noise as wanted.
 """
+
+import functools
 
 import numpy as np
 
@@ -10,10 +13,17 @@ from refdiff import forward
 from refdiff.bayes import require_signal
 from refdiff.checks import call_denoiser, check_rng, count, points, real, table
 from refdiff.gaussian import Gaussian
-from refdiff.parameterize import mean_from_eps
+from refdiff.kernels.streams import Streams, engine_of, threads_to_use
+from refdiff.parameterize import mean_from_eps, x_0_from_eps
+
+PARTS = 50  # of a compiled walk, after each of which progress is told
 
 __all__ = [
     "ancestral",
+    "ddim",
+    "ddim_path",
+    "ddim_transition",
+    "ddim_var",
     "decoder_var",
     "eps_loss",
     "interpolated_var",
@@ -400,15 +410,51 @@ def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):
     -----
     Source: Ho, Jain & Abbeel (2020), Algorithm 2. Identity: ``reverse.ancestral``.
     """
-    check_rng(rng)
-    x_t = points(x_T, "x_T")
-    for t in range(schedule.T, 0, -1):
-        step = transition(schedule, denoiser, x_t, t, variance)
-        x_t = step.sample(rng) if t > 1 else step.mean
-        yield t - 1, x_t
+    yield from _ancestral(schedule, denoiser, x_T, check_rng(rng).standard_normal, variance)
 
 
-def sample(schedule, denoiser, n, d, rng, variance="posterior"):
+def _ancestral(schedule, denoiser, x_T, draw, variance):
+    """Walk as :func:`ancestral` does, with noise from ``draw(shape)``."""
+    steps = range(schedule.T + 1)
+
+    def step(x_t, s, t):
+        return transition(schedule, denoiser, x_t, t, variance)
+
+    yield from _descend(step, steps, points(x_T, "x_T"), draw)
+
+
+def _descend(step, steps, x_t, draw):
+    """Walk down `steps`, from the last to 0, by x_s = mean + std z; where nothing is added, nothing is drawn."""
+    for s, t in zip(steps[-2::-1], steps[:0:-1]):
+        s, t = int(s), int(t)
+        law = step(x_t, s, t)
+        x_t = _drawn(law, draw) if s > 0 and law.var.any() else law.mean
+        yield s, x_t
+
+
+def _drawn(law, draw):
+    """Return one draw from a law, its noise from ``draw(shape)``."""
+    return law.mean + law.std * draw(law.mean.shape)
+
+
+def _linear(step, t, s):
+    """Return t, a, b, c of the steps x_s = a x_t + b eps_hat + c z, one entry for each step, in the order given.
+
+    ``step(denoiser, x_t)`` is the law of x_s for one point a step. Its mean is linear in x_t and eps_hat, so that two
+    pairs of them tell the coefficients; no formula is written down twice. c is 0 for the step that ends at 0.
+    """
+    zero, one = np.zeros((t.size, 1)), np.ones((t.size, 1))
+    of_x_t, of_eps = step(lambda x_t, t: zero, one), step(lambda x_t, t: one, zero)
+    return t, of_x_t.mean[:, 0], of_eps.mean[:, 0], np.where(s > 0, of_x_t.std[:, 0], 0.0)
+
+
+def _ancestral_coefficients(schedule, variance):
+    """Return t, a, b, c, each (T,), of the steps of :func:`ancestral` as it walks: t = T, ..., 1."""
+    t = np.arange(schedule.T, 0, -1)
+    return _linear(lambda denoiser, x_t: transition(schedule, denoiser, x_t, t, variance), t, t - 1)
+
+
+def sample(schedule, denoiser, n, d, rng, variance="posterior", *, threads=1, progress=None):
     r"""Draw n points from the model by ancestral sampling.
 
     .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{t-1} \sim p(x_{t-1} \mid x_t), \quad t = T, \ldots, 2,
@@ -423,6 +469,12 @@ def sample(schedule, denoiser, n, d, rng, variance="posterior"):
     rng : numpy.random.Generator
     variance : {"posterior", "beta"} or array_like, shape (T + 1,)
         See :func:`var`.
+    threads : int or None
+        For a denoiser with compiled walks, as :class:`refdiff.network.MLP` is, if there is much to do: how many blocks
+        of points are worked on at a time; None is one for each processor. The result is the same at any number, to the
+        bit, and the noise is the same without compiled walks.
+    progress : callable, optional
+        Called as ``progress(taken)`` now and then, with how many steps have been taken.
 
     Returns
     -------
@@ -445,7 +497,263 @@ def sample(schedule, denoiser, n, d, rng, variance="posterior"):
     >>> sample(schedule, standard, 4, 2, np.random.default_rng(0)).shape
     (4, 2)
     """
-    x_T = prior(n, d).sample(check_rng(rng))
-    for _, x_t in ancestral(schedule, denoiser, x_T, rng, variance):  # noqa: B007 the last x_t is x_0
-        pass
+    path = functools.partial(_ancestral, schedule, denoiser, variance=variance)
+    return _end(path, _ancestral_coefficients(schedule, variance), denoiser, _start(n, d, rng), threads, progress)
+
+
+def _start(n, d, rng):
+    """Return x_T of n points and the noise of their steps: each block of points has a stream of its own."""
+    start = prior(n, d)
+    noise = Streams(check_rng(rng), len(start.mean))
+    return _drawn(start, noise.standard_normal), noise
+
+
+def _end(path, coefficients, denoiser, start, threads, progress):
+    """Return where a path from x_T to 0 ends, walked by the denoiser itself if it brings compiled walks."""
+    (x_t, noise), threads = start, threads_to_use(threads)
+    engine, number = engine_of(denoiser, len(coefficients[0]), len(x_t)), len(coefficients[0])
+    at_once = number if progress is None else -(-number // PARTS)
+    if engine is not None:
+        for taken in range(0, number, at_once):
+            some = [column[taken : taken + at_once] for column in coefficients]
+            x_t = engine.reverse_walk(x_t, *some, noise, threads)
+            if progress is not None:
+                progress(min(taken + at_once, number))
+        return x_t
+    for taken, (_, x_s) in enumerate(path(x_T=x_t, draw=noise.standard_normal), start=1):
+        x_t = x_s
+        if progress is not None:
+            progress(taken)
     return x_t
+
+
+def ddim_var(schedule, s, t, eta):
+    r"""Return sigma^2, the variance of the DDIM step from t to s.
+
+    .. math:: \sigma^2 = \eta^2\,\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t}
+        \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right) = \eta^2 \operatorname{Var}_q[x_s \mid x_t, x_0]
+
+    eta scales the standard deviation: 0 adds no noise, 1 as much as the posterior has, beta_tilde_t for s = t - 1.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    s, t : int or ndarray of int
+        0 <= s < t <= T; they broadcast.
+    eta : float
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray
+        0 for s = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s is not below t, one of them is no step, or eta is not one number in [0, 1].
+
+    Notes
+    -----
+    Source: Song, Meng & Ermon (2021), eq. 16; their alpha is alpha_bar. Identity: ``reverse.ddim_var``.
+
+    Examples
+    --------
+    >>> from refdiff import Schedule
+    >>> schedule = Schedule.from_betas([0.5, 0.5])
+    >>> [round(float(ddim_var(schedule, 1, 2, eta)), 4) for eta in (0.0, 0.5, 1.0)]
+    [0.0, 0.0833, 0.3333]
+    """
+    s, t, eta = schedule.index(s, name="s", least=0), schedule.index(t), _share(eta)
+    if not np.all(np.less(s, t)):
+        raise ValueError(f"s must be below t; got s = {np.max(s)} and t = {np.min(t)}. Sampling runs down from t to s.")
+    one_minus, log_alpha_bar = schedule.one_minus_alpha_bar, schedule.log_alpha_bar
+    return eta**2 * one_minus[s] / one_minus[t] * -np.expm1(log_alpha_bar[t] - log_alpha_bar[s])
+
+
+def _share(eta):
+    """Return eta as a float, checked."""
+    number = real(eta, "eta")
+    if number.ndim or not 0 <= number <= 1:
+        raise ValueError(f"eta must be one number in [0, 1]; got {eta!r}. 0 is DDIM, 1 is ancestral sampling.")
+    return float(number)
+
+
+def ddim_transition(schedule, denoiser, x_t, s, t, eta=0.0):
+    r"""Return q_sigma(x_s | x_t, x_0) at the x_0 that the denoiser predicts: one step of DDIM.
+
+    .. math:: q_\sigma(x_s \mid x_t, \hat x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_s}\,\hat x_0
+        + \sqrt{1 - \bar\alpha_s - \sigma^2}\;\hat\epsilon(x_t, t),\; \sigma^2 I\right), \qquad
+        \hat x_0 = \frac{x_t - \sqrt{1 - \bar\alpha_t}\,\hat\epsilon(x_t, t)}{\sqrt{\bar\alpha_t}}
+
+    It goes from any step to any earlier one. Of the noise at s it takes the share sigma^2 anew and keeps the rest: if
+    x_t is from q(x_t | x_0) and the denoiser knows x_0, then x_s is from q(x_s | x_0), **for every eta**. That is all
+    that training asks for, which is why one network serves them all. eta = 1 is the posterior, and with s = t - 1 the
+    ancestral step with ``variance="posterior"``; eta = 0 adds no noise. The step to s = 0 returns x_0_hat.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    denoiser : callable
+        ``eps_hat = denoiser(x_t, t)``.
+    x_t : array_like, shape (..., d)
+    s : int or array_like of int
+        In 0..T - 1, below t; one step, or one per point.
+    t : int or array_like of int
+        In 1..T.
+    eta : float
+        In [0, 1]; see :func:`ddim_var`.
+
+    Returns
+    -------
+    Gaussian
+        With eta = 0 or s = 0 a point mass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s and t are not steps for each point with s < t, the denoiser returns another shape, eta is not one number
+        in [0, 1], or alpha_bar_t = 0, where eps says nothing of x_0.
+
+    Notes
+    -----
+    Source: Song, Meng & Ermon (2021), eq. 7, 12 and 16; their alpha is alpha_bar. Identities:
+    ``reverse.ddim_transition``, ``reverse.ddim_keeps_the_marginals``, ``reverse.ddim_vs_ancestral``.
+
+    Examples
+    --------
+    >>> from refdiff import Schedule
+    >>> schedule = Schedule.from_betas([0.36, 0.75])  # signal rates .8 and .4
+    >>> ddim_transition(schedule, lambda x_t, t: np.zeros_like(x_t), [1.0], 1, 2).mean
+    array([2.])
+    """
+    x_t = points(x_t, "x_t")
+    at_s, at_t = schedule.index(s, x_t, name="s", least=0), schedule.index(t, x_t)
+    sigma_2 = ddim_var(schedule, at_s, at_t, eta)
+    kept = np.sqrt(_kept_var(schedule, at_s, at_t, _share(eta)))
+    eps_hat = call_denoiser(denoiser, x_t, t)
+    x_0_hat = x_0_from_eps(schedule, x_t, eps_hat, t)
+    return Gaussian(schedule.signal_rate[at_s] * x_0_hat + kept * eps_hat, sigma_2, point_mass=True)
+
+
+def _kept_var(schedule, s, t, eta):
+    """Return 1 - alpha_bar_s - sigma^2 as a sum of what is not negative.
+
+    The difference would have no digits left, nor a sign, where eta = 1 and alpha_bar_t is small.
+    """
+    one_minus, log_alpha_bar = schedule.one_minus_alpha_bar, schedule.log_alpha_bar
+    correlated = np.exp(log_alpha_bar[t] - log_alpha_bar[s]) * one_minus[s] / one_minus[t]  # corr(x_s, x_t | x_0)^2
+    return one_minus[s] * ((1 - eta) * (1 + eta) + eta**2 * correlated)
+
+
+def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
+    r"""Walk down some of the steps from x_T, as a generator: DDIM.
+
+    .. math:: x_{\tau_{k-1}} \sim q_\sigma(x_{\tau_{k-1}} \mid x_{\tau_k}, \hat x_0), \qquad k = K, \ldots, 1,
+        \qquad \tau_0 = 0
+
+    With eta = 0 the path is a function of x_T, and `rng` is not used. Nothing is drawn for the last step in any case.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    denoiser : callable
+        ``eps_hat = denoiser(x_t, t)``; it is asked at tau_K, ..., tau_1.
+    x_T : array_like, shape (n, d)
+        Where to begin, at step tau_K.
+    rng : numpy.random.Generator
+    steps : int or array_like of int
+        K, at most T: then tau_k is k T / K, rounded down, so that tau_K = T. Or tau_1 < ... < tau_K themselves. As for
+        :meth:`refdiff.schedule.Schedule.respace`.
+    eta : float
+        In [0, 1]; see :func:`ddim_var`.
+
+    Yields
+    ------
+    t : int
+        From tau_{K-1} down to tau_0 = 0.
+    x_t : ndarray, shape (n, d)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`ddim_transition` and :meth:`refdiff.schedule.Schedule.respace`.
+
+    Notes
+    -----
+    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identity: ``reverse.ddim_path``.
+    """
+    yield from _ddim(schedule, denoiser, x_T, check_rng(rng).standard_normal, steps, eta)
+
+
+def _ddim(schedule, denoiser, x_T, draw, steps, eta):
+    """Walk as :func:`ddim_path` does, with noise from ``draw(shape)``."""
+
+    def step(x_t, s, t):
+        return ddim_transition(schedule, denoiser, x_t, s, t, eta)
+
+    yield from _descend(step, _kept_steps(schedule, steps), points(x_T, "x_T"), draw)
+
+
+def _kept_steps(schedule, steps):
+    """Return 0 and the steps that :meth:`Schedule.respace` keeps, increasing."""
+    schedule.respace(steps)  # which checks them
+    if np.ndim(steps) == 0:
+        steps = np.arange(1, steps + 1) * schedule.T // steps
+    return np.concatenate([[0], steps])
+
+
+def _ddim_coefficients(schedule, steps, eta):
+    """Return t, a, b, c, each (K,), of the steps of :func:`ddim_path` as it walks: t = tau_K, ..., tau_1."""
+    kept = _kept_steps(schedule, steps)
+    s, t = kept[-2::-1], kept[:0:-1]
+    return _linear(lambda denoiser, x_t: ddim_transition(schedule, denoiser, x_t, s, t, eta), t, s)
+
+
+def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progress=None):
+    r"""Draw n points by DDIM: few steps, and with eta = 0 no noise but that of x_T.
+
+    .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{\tau_{k-1}} \sim q_\sigma(x_{\tau_{k-1}} \mid x_{\tau_k},
+        \hat x_0), \quad k = K, \ldots, 1, \qquad \tau_K = T, \; \tau_0 = 0
+
+    Its error falls with the number of steps. For data N(0, I) and their ideal denoiser each step with eta = 0
+    multiplies x by cos(theta_t - theta_s), where cos^2 theta = alpha_bar, so that K steps draw points of a variance
+    that is short of 1 by (pi / 2)^2 / K if the angles are even.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    denoiser : callable
+        ``eps_hat = denoiser(x_t, t)``.
+    n, d : int
+    rng : numpy.random.Generator
+    steps : int or array_like of int
+        K, at most T, or the steps themselves; see :func:`ddim_path`.
+    eta : float
+        In [0, 1]: 0 is DDIM, 1 is ancestral sampling on these steps; see :func:`ddim_var`.
+    threads, progress
+        As for :func:`sample`.
+
+    Returns
+    -------
+    ndarray, shape (n, d)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`ddim_path`.
+
+    Notes
+    -----
+    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identity: ``reverse.ddim``.
+
+    Examples
+    --------
+    >>> from refdiff import Schedule
+    >>> standard = lambda x_t, t: np.sqrt(schedule.one_minus_alpha_bar[t]) * x_t  # ideal for data N(0, I)
+    >>> schedule = Schedule.vp(1000)
+    >>> ddim(schedule, standard, 4, 2, np.random.default_rng(0), steps=10).shape
+    (4, 2)
+    """
+    path = functools.partial(_ddim, schedule, denoiser, steps=steps, eta=eta)
+    return _end(path, _ddim_coefficients(schedule, steps, eta), denoiser, _start(n, d, rng), threads, progress)

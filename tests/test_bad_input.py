@@ -28,6 +28,7 @@ ONE_POINT = {
     "forward.marginal": lambda x, t: forward.marginal(SCHEDULE, x, t),
     "forward.jump": lambda x, t: forward.jump(SCHEDULE, x, 0, t),
     "reverse.transition": lambda x, t: reverse.transition(SCHEDULE, zero, x, t),
+    "reverse.ddim_transition": lambda x, t: reverse.ddim_transition(SCHEDULE, zero, x, 0, t),
     "mixture.denoiser": lambda x, t: DATA.denoiser(SCHEDULE)(x, t),
     "mixture.posterior_x_0": lambda x, t: DATA.posterior_x_0(SCHEDULE, x, t),
     "mixture.reverse_kernel": lambda x, t: DATA.reverse_kernel(SCHEDULE, x, t),
@@ -62,6 +63,7 @@ ALONE = {
         for name in ["kl_constant", "consistency_constant", "weight_from_snr", *WEIGHTS, *SNR_WEIGHTS]
     },
     "reverse.var": lambda t: reverse.var(SCHEDULE, t),
+    "reverse.ddim_var": lambda t: reverse.ddim_var(SCHEDULE, 0, t, 1.0),
     "forward.covariance": lambda t: forward.covariance(SCHEDULE, 1, t),
     "likelihood.reverse_entropy_bounds": lambda t: likelihood.reverse_entropy_bounds(SCHEDULE, 2, t),
 }
@@ -138,6 +140,8 @@ ONE_BY_ONE = {  # each has a test of its own below
     "likelihood.linear_marginal",
     "likelihood.mixture_bound",
     "reverse.ancestral",
+    "reverse.ddim",
+    "reverse.ddim_path",
     "reverse.decoder_var",
     "reverse.interpolated_var",
     "reverse.optimal_var",

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from refdiff import distance
-from refdiff.distance import energy_distance, sliced_wasserstein
+from refdiff.distance import energy_distance, sliced_w2, sliced_wasserstein
 
 Z = stats.norm.isf(0.5e-9)
 
@@ -149,7 +149,114 @@ def test_same_seed_same_directions():
     assert values[0] == values[1] != values[2]
 
 
-@pytest.mark.parametrize("function", [energy_distance, lambda x, y: sliced_wasserstein(x, y, np.random.default_rng(0))])
+def turned(x, angle):
+    """Return points of the plane, turned."""
+    return x @ np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+
+
+@quick
+@given(samples)
+def test_sliced_w2_of_a_line_is_the_quantile_integral(xy):
+    x, y = (np.sort(z[:, 0]) for z in xy)
+    size = math.lcm(len(x), len(y))
+    expected = math.sqrt(np.mean((np.repeat(x, size // len(x)) - np.repeat(y, size // len(y))) ** 2))
+    assert sliced_w2(x[:, None], y[:, None]) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0])
+def test_sliced_w2_of_a_hand_computed_example(angle):
+    # from (0, 0) to (3, 4), seen along four directions: 25 times the mean of their cos^2, which is 1/2
+    assert sliced_w2([[0.0, 0.0]], turned(np.array([[3.0, 4.0]]), angle), directions=4) ** 2 == pytest.approx(12.5)
+    # two points against one in their middle: half their distance, along each direction
+    x, y = turned(np.array([[0.0, 0.0], [2.0, 0.0]]), angle), turned(np.array([[1.0, 0.0]]), angle)
+    assert sliced_w2(x, y, directions=4) ** 2 == pytest.approx(0.5)
+
+
+@quick
+@given(samples, st.integers(2, 9))
+def test_sliced_w2_is_symmetric_0_between_equal_sets_and_blind_to_order(xy, directions):
+    x, y = xy
+    seeds = [np.random.default_rng(0) if x.shape[1] > 2 else None for _ in range(4)]
+    value, back, same, mixed = (
+        sliced_w2(*pair, rng, directions)
+        for pair, rng in zip([(x, y), (y, x), (x, x[::-1]), (x[::-1], np.roll(y, 1, axis=0))], seeds)
+    )
+    assert value == pytest.approx(back, rel=1e-12, abs=1e-12)
+    assert value == pytest.approx(mixed, rel=1e-12, abs=1e-12)
+    assert value >= 0 == same
+
+
+@pytest.mark.parametrize("directions", [2, 3, 64])
+def test_sliced_w2_of_a_shift_and_of_a_scale_are_exact_in_the_plane(directions):
+    rng = np.random.default_rng(36)
+    x, shift = rng.standard_normal((50, 2)) * [1.0, 3.0], np.array([2.0, -1.0])
+    assert sliced_w2(x, x + shift, directions=directions) == pytest.approx(math.sqrt(5 / 2), rel=1e-12)
+    for scale in (0.0, 0.4, 2.0):
+        expected = abs(scale - 1) * math.sqrt(np.mean(x**2))  # the mean of |x|^2 / d
+        assert sliced_w2(x, scale * x, directions=directions) == pytest.approx(expected, rel=1e-12)
+
+
+def test_sliced_w2_of_sets_that_are_moved_apart_is_that_of_the_centred_sets_and_of_the_shift():
+    rng = np.random.default_rng(37)
+    x, y, shift = rng.standard_normal((40, 2)), 2 * rng.standard_normal((30, 2)), np.array([0.7, -1.9])
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    expected = sliced_w2(x, y) ** 2 + shift @ shift / 2
+    assert sliced_w2(x, y + shift) ** 2 == pytest.approx(expected, rel=1e-12)
+
+
+def test_sliced_w2_does_not_see_a_common_move_turn_or_mirror_that_maps_its_directions_to_themselves():
+    rng = np.random.default_rng(38)
+    x, y = rng.standard_normal((40, 2)), rng.standard_normal((25, 2)) * [1.0, 2.0]
+    value = sliced_w2(x, y, directions=12)
+    for change in (
+        lambda z: z + np.array([5.0, -7.0]),
+        lambda z: turned(z, math.pi / 12),
+        lambda z: turned(z, math.pi / 2),
+        lambda z: z * np.array([1.0, -1.0]),
+        lambda z: z[:, ::-1],
+    ):
+        assert sliced_w2(change(x), change(y), directions=12) == pytest.approx(value, rel=1e-11)
+    assert sliced_w2(3 * x, 3 * y, directions=12) == pytest.approx(3 * value, rel=1e-12)
+
+
+def test_sliced_w2_in_the_plane_is_the_mean_over_all_directions():
+    rng = np.random.default_rng(39)
+    x, y = rng.standard_normal((60, 2)), rng.standard_normal((45, 2)) * [1.0, 2.0] + [0.5, 0.0]
+    fine = sliced_w2(x, y, directions=4096)
+    assert sliced_w2(x, y) == pytest.approx(fine, rel=1e-3)
+    squares = [sliced_w2(x, y, rng, directions=1) ** 2 for _ in range(2000)]
+    assert abs(np.mean(squares) - fine**2) < 5 * np.std(squares) / math.sqrt(2000)
+
+
+def test_sliced_w2_of_two_large_gaussian_samples_is_near_that_of_their_laws():
+    # W_2^2 of N(a, s^2) and N(b, t^2) is (a - b)^2 + (s - t)^2, the same along each direction here but for the shift
+    rng, shift, n = np.random.default_rng(40), np.array([1.0, 0.5]), 40_000
+    x, y = rng.standard_normal((n, 2)), shift + 1.5 * rng.standard_normal((n, 2))
+    # its standard error is of the order of sqrt(s^2 + t^2) / sqrt(n) = .009
+    assert sliced_w2(x, y) == pytest.approx(math.sqrt(shift @ shift / 2 + 0.25), abs=0.045)
+    null = sliced_w2(x, rng.standard_normal((n, 2)))
+    assert 0 < null < 0.045
+    assert null < 0.2 * sliced_w2(x[:400], rng.standard_normal((400, 2)))  # a tenth is expected
+
+
+def test_sliced_w2_beyond_the_plane_is_sliced_wasserstein():
+    x, y = np.random.default_rng(41).standard_normal((2, 9, 3))
+    values = [function(x, y, np.random.default_rng(1), 20) for function in (sliced_w2, sliced_wasserstein)]
+    assert values[0] == values[1]
+    for rng in (None, 0):
+        with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
+            sliced_w2(x, y, rng)
+
+
+def test_a_square_that_overflows_is_refused():
+    for far in (1e200, 1e308):
+        with pytest.raises(ValueError, match="within the range of float64"):
+            sliced_w2([[far, far]], [[-far, -far]])
+
+
+@pytest.mark.parametrize(
+    "function", [energy_distance, sliced_w2, lambda x, y: sliced_wasserstein(x, y, np.random.default_rng(0))]
+)
 def test_what_is_not_two_finite_tables_of_one_width_is_refused(function):
     good = np.zeros((3, 2))
     with pytest.raises(ValueError, match=r"x and y must have the same d; got shapes \(3, 2\) and \(3, 1\)"):
@@ -166,6 +273,8 @@ def test_directions_and_rng_are_checked():
     x = np.zeros((3, 2))
     with pytest.raises(ValueError, match="directions must be at least 1; got 0"):
         sliced_wasserstein(x, x, np.random.default_rng(0), 0)
+    with pytest.raises(TypeError, match=r"directions must be an integer; got 2\.0"):
+        sliced_w2(x, x, directions=2.0)
     with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
         sliced_wasserstein(x, x, 0)
 

@@ -37,7 +37,7 @@ VALUES = {  # a right value for each argument, by its name
     **{"weights": [1.0], "means": X[:1], "variances": 1.0, "nats": 1.0, "var": 1.0, "std": 1.0, "beta": [0.1, 0.2]},
     **{"beta_1": 0.1, "beta_T": 0.2, "beta_min": 0.1, "beta_max": 2.0, "max_beta": 0.9, "log_weights": X},
     **{"mixture": GaussianMixture([1.0], X[:1], 1.0), "eps_loss": np.full(4, 0.1), "probability": np.full(4, 0.25)},
-    **{"width": 4, "depth": 1, "time_dim": 4, "dim": 2, "value": [1.0]},
+    **{"width": 4, "depth": 1, "time_dim": 4, "dim": 2, "value": [1.0], "eta": 0.5},
     **{"sde": VP(), "u": 1, "start": 0.2, "log_snr": 0.0, "divergence": lambda x, s: np.zeros(x.shape[:-1])},
 }
 POINTWISE = {"weights": np.ones((4, 1)), "means": np.zeros((4, 1, 2)), "variances": np.ones((4, 1, 2))}
@@ -45,6 +45,8 @@ OTHERWISE = {  # where a name means another thing
     "schedule.constant": {"beta": 0.1},
     "schedule.cosine": {"s": 0.1},
     "gaussian.full_kl": dict.fromkeys("qp", FullGaussian([0.0, 0.0], np.eye(2))),
+    "reverse.ddim": {"steps": 2},
+    "reverse.ddim_path": {"steps": 2},
     "reverse.interpolated_var": {"v": np.full(5, 0.5)},
     "reverse.optimal_var": {"eps_loss": np.full(5, 0.1)},
     "elbo.discretized_log_likelihood": {"x": [-1.0, 1.0], "mean": [0.0, 0.0]},
@@ -120,9 +122,9 @@ ARGUMENTS = [
 def called(name, **changed):
     """Call a function with right values but for those changed; run it if it is a generator."""
     found = CALLABLES[name]
-    right = VALUES | OTHERWISE.get(name, {})
-    needed = inspect.signature(found).parameters.items()
-    given = {key: right[key] for key, one in needed if one.default is inspect.Parameter.empty}
+    own = OTHERWISE.get(name, {})
+    right, needed = VALUES | own, inspect.signature(found).parameters.items()
+    given = {key: right[key] for key, one in needed if one.default is inspect.Parameter.empty or key in own}
     out = found(**given | changed)
     return list(out) if inspect.isgenerator(out) else out
 

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import math
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from refdiff import cli
@@ -12,11 +13,20 @@ from refdiff.files import whole
 __all__ = ["EXPLAINED", "HEAD", "exit_code", "line", "load_attribute", "no_such", "progress", "write_text"]
 
 
+@contextmanager
 def progress(total, what):
-    """Return a progress bar on stderr, which stays silent where stderr is not a terminal."""
+    """Yield a progress bar on stderr, which stays silent where stderr is not a terminal.
+
+    It says so where kernels are compiled: that takes seconds, at the first use of all.
+    """
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    from refdiff.kernels.streams import announce
+
+    bar = tqdm(total=total, desc=what, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    begin, end = (lambda: bar.set_description("compiling kernels, once")), (lambda: bar.set_description(what))
+    with bar, announce(begin, end):
+        yield bar
 
 
 HEAD = f"{'verdict':<12} {'identity':<34} {'claimed':>12} {'measured':>12} {'error':>6} {'p':>6} {'catches':>8}"

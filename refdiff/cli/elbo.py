@@ -213,7 +213,11 @@ def run(args):
             means[t], errors[t] = with_error(term)
             bar.update()
 
-        bound = elbo.denoising_form(schedule, denoiser, x_0, streams[1], **given, keep_terms=False, progress=note)
+        bound = elbo.denoising_form(
+            *(schedule, denoiser, x_0, streams[1]),
+            **given,
+            **{"keep_terms": False, "progress": note, "threads": None},
+        )
         walked = elbo.undecomposed(
             schedule, denoiser, x_0, streams[4], **given, progress=lambda t, log_ratio: bar.update()
         )

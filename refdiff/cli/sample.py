@@ -11,12 +11,18 @@ def add_arguments(command):
     command.add_argument("-n", type=int, default=1000, help="how many (default: 1000)")
     command.add_argument("--out", default="samples.csv", metavar="FILE", help=".csv or .npy (default: samples.csv)")
     command.add_argument(
-        "--variance",
-        choices=("posterior", "beta"),
-        default="posterior",
-        help="of the reverse steps (default: posterior)",
+        "--sampler",
+        choices=("ancestral", "ddim"),
+        default="ancestral",
+        help="every step of the chain, or some of them (default: ancestral)",
     )
+    command.add_argument(
+        "--variance", choices=("posterior", "beta"), help="of the reverse steps of ancestral (default: posterior)"
+    )
+    command.add_argument("--steps", type=int, metavar="K", help="of ddim, at most T (default: 50)")
+    command.add_argument("--eta", type=float, help="of ddim: 0 no noise, 1 all of it (default: 0)")
     command.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
+    command.add_argument("--threads", type=int, help="the points are the same at any number (default: all cores)")
 
 
 def run(args):
@@ -30,10 +36,21 @@ def run(args):
     if found.beta is None:
         raise ValueError(f"{args.checkpoint} holds no schedule to sample with; `refdiff train` keeps one.")
     rng = np.random.default_rng(count(args.seed, "--seed", 0))
-    x_T = reverse.prior(n, found.model.dim).sample(rng)
-    with progress(found.schedule.T, "sample") as bar:
-        for _, x_0 in reverse.ancestral(found.schedule, found.model, x_T, rng, args.variance):  # noqa: B007
-            bar.update()
+    schedule, draw, names = found.schedule, reverse.sample, ("variance",)
+    if args.sampler == "ddim":
+        draw, names = reverse.ddim, ("steps", "eta")
+    for name in {"variance", "steps", "eta"} - set(names):
+        if getattr(args, name) is not None:
+            raise ValueError(f"--{name} is not for --sampler {args.sampler}; that takes --{' and --'.join(names)}.")
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    steps = schedule.T if args.sampler == "ancestral" else options.get("steps", 50)
+    with progress(steps, "sample") as bar:
+
+        def note(taken):
+            bar.update(taken - bar.n)
+
+        given = {"threads": args.threads, "progress": note}
+        x_0 = draw(schedule, found.model, n, found.model.dim, rng, **options, **given)
     if "mean" in found.metadata:
         x_0 = points.restore(x_0, found.metadata["mean"], found.metadata["std"])
     points.save(args.out, x_0)

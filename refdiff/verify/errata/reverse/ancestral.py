@@ -77,21 +77,6 @@ def var_left_as_logarithm(schedule, t, variance="posterior"):
 
 
 @erratum(
-    "noise-of-all-steps-at-once",
-    source="jsboige/CoursIA#16158, its own DDIM at eta = 1, corrected there",
-    says=r"\sigma_t^2 = \eta^2\,(1 - \bar\alpha_t), \quad \eta = 1",
-    correct=r"\sigma_t^2 = \eta^2\,\frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}"
-    r" \left(1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}\right) = \eta^2 \tilde\beta_t",
-    replaces="reverse.var",
-    rejected_by="reverse.var",
-    coincides="never: beta_tilde_t is below beta_t, which is at most 1 - alpha_bar_t",
-)
-def var_of_all_steps(schedule, t, variance="posterior"):
-    right = reverse.var(schedule, t, variance)
-    return schedule.one_minus_alpha_bar[t] if isinstance(variance, str) and variance == "posterior" else right
-
-
-@erratum(
     "no-noise-because-variance-vanishes",
     source="S4, lines 145, 152-154",
     says=r"\sigma_1^2 = 0, \text{ which is why } z = 0 \text{ at } t = 1",

@@ -1,0 +1,5 @@
+r"""Identities of the reverse process: ancestral sampling and the variances of its steps, and DDIM."""
+
+from refdiff.verify.catalogue.reverse import ancestral, ddim
+
+__all__ = ["ancestral", "ddim"]
