@@ -6,10 +6,17 @@ here follow from it, and the catalogue judges each of them against the walk.
 
 import numpy as np
 
-from refdiff.checks import check_rng, points, same_shape, table
+from refdiff.checks import check_rng, count, points, same_shape, table
 from refdiff.gaussian import Gaussian
+from refdiff.kernels.streams import Streams, blocks, each, spawn, threads_to_use
 
-__all__ = ["covariance", "diffuse", "jump", "marginal", "transition", "walk"]
+__all__ = ["covariance", "diffuse", "jump", "marginal", "transition", "walk", "walk_moments"]
+
+# These numbers are measured, and change no law; but who draws from which stream depends on the first three.
+SIDE_BY_SIDE = 8192  # values that are walked together: they and their noise stay in the cache
+AT_A_TIME = 16  # blocks whose moments wait to be merged, each of a stream of its own
+WORTH_LOADING = 2**20  # values from which on a walk is cut into blocks, and compiled loops are worth loading
+COLUMNS = 64  # values whose sums are taken side by side
 
 
 def transition(schedule, x_prev, t):
@@ -129,7 +136,7 @@ def marginal(schedule, x_0, t):
     return Gaussian(schedule.signal_rate[t] * x_0, schedule.one_minus_alpha_bar[t])
 
 
-def diffuse(schedule, x_0, eps, t):
+def diffuse(schedule, x_0, eps, t, *, dtype=np.float64):
     r"""Return x_t for a given noise: the reparameterised marginal.
 
     .. math:: x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon
@@ -143,6 +150,8 @@ def diffuse(schedule, x_0, eps, t):
     x_0, eps : array_like, shape (..., d)
     t : int or array_like of int
         In 1..T.
+    dtype : {float64, float32}
+        Of the result and of the arithmetic.
 
     Returns
     -------
@@ -151,16 +160,34 @@ def diffuse(schedule, x_0, eps, t):
     Raises
     ------
     TypeError, ValueError
-        As for :func:`transition`, and if the shapes of x_0 and eps differ.
+        As for :func:`transition`, and if the shapes of x_0 and eps differ, or `dtype` is neither of the two.
 
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: ``forward.diffuse``.
     """
-    x_0, eps = points(x_0, "x_0"), points(eps, "eps")
+    dtype = _precision(dtype)
+    x_0, eps = _points_of(x_0, "x_0", dtype), _points_of(eps, "eps", dtype)
     same_shape(x_0=x_0, eps=eps)
+    signal, noise = (rate.astype(dtype, copy=False) for rate in (schedule.signal_rate, schedule.noise_rate))
+    loops = _compiled_loops(x_0.size)
+    if loops is not None and (x_t := _diffused(loops, x_0, eps, t, signal, noise)) is not None:
+        return x_t
     t = schedule.index(t, x_0)
-    return schedule.signal_rate[t] * x_0 + schedule.noise_rate[t] * eps
+    return signal[t] * x_0 + noise[t] * eps
+
+
+def _diffused(loops, x_0, eps, t, signal, noise):
+    """Return x_t in one pass over the points; None where there is not a right t for each of them."""
+    t = np.asarray(t)
+    if t.dtype.kind not in "iu" or t.shape != x_0.shape[:-1]:
+        return None
+    flat = -1, x_0.shape[-1]
+    t = np.ascontiguousarray(t.ravel().astype(np.int64, copy=False)).view(np.uint64)
+    x_0, eps = np.ascontiguousarray(x_0), np.ascontiguousarray(eps)
+    x_t = np.empty_like(x_0)
+    weights = np.stack([signal, noise], axis=1)
+    return x_t if loops.blend(x_t.reshape(flat), x_0.reshape(flat), eps.reshape(flat), weights, t) else None
 
 
 def covariance(schedule, s, t):
@@ -195,7 +222,7 @@ def covariance(schedule, s, t):
     return np.exp((log_alpha_bar[t] - log_alpha_bar[s]) / 2) * schedule.one_minus_alpha_bar[s]
 
 
-def walk(schedule, x_0, rng):
+def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1):
     r"""Draw whole chains x_0, x_1, ..., x_T: the definition of the forward process and nothing else.
 
     .. math:: x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t, \qquad \epsilon_t \sim \mathcal{N}(0, I)
@@ -206,6 +233,11 @@ def walk(schedule, x_0, rng):
     x_0 : array_like, shape (n, d)
         Where the n chains start.
     rng : numpy.random.Generator
+        Each block of chains has a generator of its own, seeded by what this one draws.
+    dtype : {float64, float32}
+        Of the result. A step is computed in float64 and rounded once.
+    threads : int or None
+        How many blocks are walked at a time; None is one for each processor. The result is the same, to the bit.
 
     Returns
     -------
@@ -215,9 +247,9 @@ def walk(schedule, x_0, rng):
     Raises
     ------
     TypeError
-        If `rng` is not a Generator or x_0 is not made of real numbers.
+        If `rng` is not a Generator, x_0 is not made of real numbers, or `dtype` is neither of the two.
     ValueError
-        If x_0 is not of shape (n, d) and finite.
+        If x_0 is not of shape (n, d) and finite, or `threads` is below 1.
 
     Notes
     -----
@@ -229,11 +261,158 @@ def walk(schedule, x_0, rng):
     >>> walk(Schedule.linear(), np.zeros((5, 2)), np.random.default_rng(0)).shape
     (1001, 5, 2)
     """
-    x_0 = table(x_0, "x_0")
-    x = np.empty((schedule.T + 1, *x_0.shape))
+    x_0, rng, dtype, threads = table(x_0, "x_0"), check_rng(rng), _precision(dtype), threads_to_use(threads)
+    n, d = x_0.shape
+    signal, noise = np.sqrt(schedule.alpha), np.sqrt(schedule.beta)
+    x = np.empty((schedule.T + 1, n, d), dtype)
     x[0] = x_0
-    check_rng(rng).standard_normal(out=x[1:])
-    for t in range(1, schedule.T + 1):
-        x[t] *= np.sqrt(schedule.beta[t])
-        x[t] += np.sqrt(schedule.alpha[t]) * x[t - 1]
+
+    def steps(block):
+        rows, generator = block
+        x_t = np.empty(x_0[rows].shape)
+        for t in range(1, schedule.T + 1):
+            generator.standard_normal(out=x_t)
+            x_t *= noise[t]
+            x_t += signal[t] * x[t - 1, rows]
+            x[t, rows] = x_t
+
+    def steps_compiled(block):
+        rows, generator = block
+        loops.walk(x.reshape(-1, n * d), d * rows.start, d * rows.stop, signal, noise, generator)
+
+    if n * d * schedule.T < WORTH_LOADING:
+        steps((slice(n), rng))
+        return x
+    loops = _compiled_loops(x.size)
+    streams = Streams(rng, n, _share(n, SIDE_BY_SIDE // d))
+    each(steps if loops is None else steps_compiled, zip(streams.rows, streams.generators), threads)
     return x
+
+
+def walk_moments(schedule, x_0, n, rng, *, threads=1):
+    r"""Return mean and variance of n chains at every t, drawn as :func:`walk` does and not kept.
+
+    .. math:: \bar x_t = \frac1n \sum_{i=1}^n x_t^{(i)}, \qquad
+        v_t = \frac{1}{n - 1} \sum_{i=1}^n \left(x_t^{(i)} - \bar x_t\right)^2
+
+    They are unbiased: on average the mean and the variance of q(x_t | x_0). What memory is needed does not depend on n.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    x_0 : array_like, shape (..., d)
+        Where the chains start: n from each point.
+    n : int
+        At least 2: one chain has no variance.
+    rng : numpy.random.Generator
+        Each block of chains has a generator of its own, seeded by what this one draws.
+    threads : int or None
+        How many blocks are walked at a time; None is one for each processor. The result is the same, to the bit.
+
+    Returns
+    -------
+    mean, var : ndarray, shape (T + 1, ..., d)
+        Entry t is about x_t; entry 0 is x_0, and 0.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is not a Generator, x_0 is not made of real numbers, or n is not an integer.
+    ValueError
+        If x_0 is not of shape (..., d) and finite, n is below 2, or `threads` below 1.
+
+    Notes
+    -----
+    Source: Ho, Jain & Abbeel (2020), eq. 4, for what they are moments of. Blocks are merged as in Chan, Golub &
+    LeVeque (1983). Identity: ``forward.walk_moments``.
+
+    Examples
+    --------
+    >>> from refdiff import Schedule
+    >>> mean, var = walk_moments(Schedule.constant(3, 0.75), [4.0], 10_000, np.random.default_rng(0))
+    >>> mean.round(1).ravel()
+    array([4. , 2. , 1. , 0.5])
+    """
+    x_0 = points(x_0, "x_0")
+    table(x_0.reshape(x_0.size // max(1, x_0.shape[-1]), x_0.shape[-1]), "x_0")
+    n, rng, threads = count(n, "n", least=2), check_rng(rng), threads_to_use(threads)
+    signal, noise = np.sqrt(schedule.alpha), np.sqrt(schedule.beta)
+    columns = x_0.size * max(1, COLUMNS // x_0.size)
+    size = _share(n, max(16, SIDE_BY_SIDE // x_0.size))
+    loops = _compiled_loops(n * x_0.size * schedule.T)
+    sums = _sums if loops is None else loops.moments
+
+    def of_block(block):
+        rows, generator = block
+        chains = rows.stop - rows.start
+        x, first = np.tile(x_0.ravel(), chains), np.zeros((schedule.T + 1, x_0.size))
+        total, square = np.zeros((2, schedule.T + 1, columns))
+        sums(x, first, total, square, signal, noise, generator)
+        total, square = (one.reshape(len(first), -1, x_0.size).sum(axis=1) for one in (total, square))
+        return chains, first + total / chains, square - total**2 / chains
+
+    found, batch = None, AT_A_TIME * size
+    generators = spawn(rng, len(blocks(min(n, batch), size)))  # each goes on with the block of the next batch
+    for start in range(0, n, batch):
+        for one in each(of_block, zip(blocks(min(n - start, batch), size), generators), threads):
+            found = one if found is None else _merged(found, one)
+    _, mean, squares = found
+    mean[0], squares[0] = x_0.ravel(), 0.0
+    shape = schedule.T + 1, *x_0.shape
+    return mean.reshape(shape), (squares / (n - 1)).reshape(shape)
+
+
+def _sums(x, first, total, square, signal, noise, rng):
+    """Do in NumPy what the compiled loop ``moments`` of :mod:`refdiff.kernels.chains` does."""
+    values, columns = first.shape[1], total.shape[1]
+    full = len(x) // columns * columns
+    for t in range(1, len(signal)):
+        x[:] = signal[t] * x + noise[t] * rng.standard_normal(len(x))
+        first[t] = x[:values]
+        away = (x.reshape(-1, values) - first[t]).ravel()
+        for sums, terms in ((total[t], away), (square[t], away**2)):
+            sums[:] = terms[:full].reshape(-1, columns).sum(axis=0)
+            sums[: len(x) - full] += terms[full:]
+
+
+def _merged(one, other):
+    """Return number, mean and sum of squares around the mean of two sets of chains together."""
+    (n, mean, squares), (m, mean_too, squares_too) = one, other
+    apart = mean_too - mean
+    return n + m, mean + apart * (m / (n + m)), squares + squares_too + apart**2 * (n * m / (n + m))
+
+
+def _share(n, most):
+    """Return the size of blocks of at most `most` points: a multiple of four of them if one is not enough, and alike.
+
+    Then two, three or four threads are done together.
+    """
+    number = -(-n // max(1, most))
+    return n if number == 1 else -(-n // (4 * -(-number // 4)))
+
+
+def _precision(dtype):
+    """Return a dtype that is float64 or float32."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = dtype
+    if found not in (np.float64, np.float32):
+        raise TypeError(f"dtype must be float64 or float32; got {found!r}.")
+    return found
+
+
+def _points_of(value, name, dtype):
+    """Return `value` as points of this dtype: as it is, if it is one already."""
+    if type(value) is np.ndarray and value.dtype == dtype and value.ndim:
+        return value
+    return points(value, name).astype(dtype, copy=False)
+
+
+def _compiled_loops(values):
+    """Return the compiled loops if so many values make it worth loading them, and Numba is not switched off."""
+    if values < WORTH_LOADING:
+        return None
+    from refdiff.kernels import build, chains
+
+    return chains if build.ENABLED else None

@@ -70,6 +70,63 @@ class Walk:
 
 
 @identity(
+    "forward.walk_moments",
+    judges="forward.walk_moments",
+    states=r"\mathbb{E}\,\frac1n \sum_i x_t^{(i)} = \sqrt{\bar\alpha_t}\,x_0, \qquad"
+    r" \mathbb{E}\,\frac{1}{n - 1} \sum_i \left(x_t^{(i)} - \bar x_t\right)^2 = 1 - \bar\alpha_t,"
+    r" \qquad n \text{ chains from } x_0",
+    source="from Ho, Jain & Abbeel (2020), eq. 4",
+    statistics=6,
+    coincides="Of many chains it makes no difference whether the variance is divided by n or n - 1: of two it does.",
+)
+class WalkMoments:
+    """x_0 moves the mean by the product of the factors and the variance not at all, and the noise of the mean depends
+    on the stream of random numbers alone. By chance: two chains from each of many points, and many chains from one.
+    """
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        def run(schedule, x_0, n):
+            mean, var = claimed.forward.walk_moments(schedule, x_0.copy(), n, stream("walk_moments", case))
+            return np.asarray(mean), np.asarray(var)
+
+        def noise(mean, beta):
+            beta = np.array(beta)[:, None, None]
+            return (mean[1:] - np.sqrt(1 - beta) * mean[:-1]) / np.sqrt(beta)
+
+        x_0, steps = np.array([case.x_0, case.x_t]), range(case.T + 1)
+        start, _ = path_weights(case.beta)
+        half = [beta / 2 for beta in case.beta]
+        for n in (2, 5, 75):  # of which several share a sum, and some are left over
+            (mean, var), (of_noise, from_zero) = run(case.schedule, x_0, n), run(case.schedule, 0 * x_0, n)
+            gentle, gentle_var = run(case.schedule.from_betas(half), x_0, n)
+            evidence.close(f"where {n} chains start", mean[0], x_0)
+            evidence.close(f"what x_0 adds to the mean of {n} chains", mean - of_noise, start[:, None, None] * x_0)
+            evidence.close(
+                f"the mean noise of {n} chains under other betas", noise(gentle, half), noise(mean, case.beta)
+            )
+            evidence.close(f"variance of {n} chains from elsewhere", var, from_zero, at=steps)
+            evidence.close(f"variance of {n} chains at t = 0", var[0], 0 * x_0)
+            evidence.close(f"variance of {n} first steps over beta", gentle_var[1] / half[0], var[1] / case.beta[0])
+            evidence.true(f"{n} chains differ", (var[1:] > 0).all())
+        evidence.refuses("one chain has no variance", run, case.schedule, x_0, 1)
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        t, n = case.t, trial.n
+        signal, v = marginal(case.beta, t)
+        x_0 = case.spread_out(n // 2, trial.rng)
+        mean, var = claimed.forward.walk_moments(case.schedule, x_0.copy(), 2, trial.rng)
+        trial.conditional("the mean of two", mean[t], signal * x_0, v / 2, x_0=x_0)
+        # half the square of the difference of two is the square of one normal of their variance
+        trial.var("the variance of two", np.sqrt(np.maximum(var[t], 0.0)), 0.0, v)
+        x_0 = np.array(case.x_0)
+        mean, var = claimed.forward.walk_moments(case.schedule, x_0.copy(), n, trial.rng)
+        trial.mean("the mean of many", mean[[t]], signal * x_0, v / n)
+        trial.quadratic("the variance of many", var[t], v, np.zeros(n - 1), np.full(n - 1, v / (n - 1)))
+
+
+@identity(
     "forward.transition",
     judges="forward.transition",
     states=r"q(x_t \mid x_{t-1}) = \mathcal{N}\left(\sqrt{\alpha_t}\,x_{t-1},\; \beta_t I\right)",

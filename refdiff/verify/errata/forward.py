@@ -143,6 +143,56 @@ def walk_with_uniform_noise(schedule, x_0, rng):
     return np.array(x)
 
 
+def chains(schedule, x_0, n, rng):
+    """Return n chains from each x_0, shape (T + 1, n, ..., d), as the wrong moments below keep them."""
+    x_0 = np.asarray(x_0)
+    flat = np.tile(x_0.reshape(-1, x_0.shape[-1]), (n, 1))
+    return walk(schedule, flat, rng).reshape(schedule.T + 1, n, *x_0.shape)
+
+
+@erratum(
+    "variance-divided-by-n",
+    source="a common slip: it is what numpy.var does by default, as numpy/numpy#7929 found",
+    says=r"\mathbb{E}\,\frac1n \sum_i \left(x_t^{(i)} - \bar x_t\right)^2 = 1 - \bar\alpha_t",
+    correct=r"\mathbb{E}\,\frac{1}{n - 1} \sum_i \left(x_t^{(i)} - \bar x_t\right)^2 = 1 - \bar\alpha_t",
+    replaces="forward.walk_moments",
+    rejected_by="forward.walk_moments",
+    coincides="as n grows: it is off by 1 / n, which of two chains is half",
+)
+def moments_divided_by_n(schedule, x_0, n, rng):
+    x = chains(schedule, x_0, n, rng)
+    return x.mean(axis=1), x.var(axis=1)
+
+
+@erratum(
+    "mean-square-for-a-variance",
+    source="a common slip",
+    says=r"\operatorname{Var}[x_t \mid x_0] = \mathbb{E}[x_t^2 \mid x_0]",
+    correct=r"\operatorname{Var}[x_t \mid x_0] = \mathbb{E}[x_t^2 \mid x_0] - \bar\alpha_t\,x_0^2",
+    replaces="forward.walk_moments",
+    rejected_by="forward.walk_moments",
+    coincides="at x_0 = 0, and as alpha_bar_t goes to 0",
+)
+def moments_around_zero(schedule, x_0, n, rng):
+    x = chains(schedule, x_0, n, rng)
+    return x.mean(axis=1), (x**2).mean(axis=1)
+
+
+@erratum(
+    "every-worker-has-the-same-seed",
+    source="pytorch/pytorch#5059; likewise facebookresearch/fairseq#1383",
+    says=r"\text{half of the chains from each worker, each with its own copy of the generator}",
+    correct=r"\text{independent chains: streams of their own, spawned from one seed}",
+    replaces="forward.walk_moments",
+    rejected_by="forward.walk_moments",
+    coincides="in the law of each chain; of many chains only the error of the mean tells, by a factor sqrt(2)",
+)
+def moments_of_copied_streams(schedule, x_0, n, rng):
+    one = chains(schedule, x_0, (n + 1) // 2, rng)
+    x = np.concatenate([one, one], axis=1)[:, :n]
+    return x.mean(axis=1), x.var(axis=1, ddof=1 if n > 1 else 0)
+
+
 @erratum(
     "marginal-mean-xtm1",
     source="S4, lines 78, 189",
