@@ -5,6 +5,8 @@ import os
 import signal
 import time
 import warnings
+from contextlib import ExitStack
+from functools import cache
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -199,6 +201,8 @@ def run(args):
     from refdiff.cli import report as pages
     from refdiff.cli.console import exit_code, progress, write_text
     from refdiff.cli.errata import refutation
+    from refdiff.kernels.streams import announce
+    from refdiff.network.engine import compile_loops
 
     start = time.perf_counter()
     count(args.seed, "--seed", 0)
@@ -208,13 +212,15 @@ def run(args):
         raise PermissionError(f"--out must be a directory that can be written to; got {out}.")
     results, figures, rng = {"seed": args.seed}, {}, np.random.default_rng([args.seed, 1])
     total = len(verify.CATALOGUE) + 60 * (2 + len(TOYS)) + 100  # a unit of the bar is about a tenth of a second
-    with (
-        progress(total, "refdiff tour") as bar,
-        get_context("spawn").Pool(2, initializer=prepare_worker) as pool,  # terminated on any way out
-    ):
+    with progress(total, "refdiff tour") as bar, ExitStack() as stack:
 
         def say(part):
             bar.write(f"[{time.perf_counter() - start:5.1f} s] {part}", file=None)
+
+        with announce(cache(lambda: say("compiling kernels, once; then they come from disk")), lambda: None):
+            compile_loops()  # here, and not in each worker
+        # terminated on any way out
+        pool = stack.enter_context(get_context("spawn").Pool(2, initializer=prepare_worker))
 
         def submit(task, *arguments):
             return pool.apply_async(task, arguments, callback=lambda _: bar.update(60))

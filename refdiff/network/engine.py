@@ -6,10 +6,11 @@ more than answer one call at a time. It computes what the network does, in anoth
 
 import numpy as np
 
-from refdiff.kernels.streams import each, loading, one_blas_thread
-from refdiff.network.mlp import time_embedding
+from refdiff.kernels.streams import Streams, each, loading, one_blas_thread
+from refdiff.network.mlp import MLP, time_embedding
+from refdiff.schedule import Schedule
 
-__all__ = ["Engine", "net_of"]
+__all__ = ["Engine", "compile_loops", "net_of"]
 
 
 def net_of(model, T):
@@ -42,6 +43,22 @@ def net_of(model, T):
         gelu=config["activation"] == "gelu",
         small=small_product(),
     )
+
+
+def compile_loops():
+    """Compile the loops that float32 networks are trained and walked by, or fetch them from disk.
+
+    They are compiled where they are first needed otherwise, in each process that finds none on disk.
+    """
+    from refdiff.network.train import fit
+
+    rng = np.random.default_rng(0)
+    model = MLP(1, rng=rng, width=1, depth=1, time_dim=2)
+    list(fit(model, np.zeros((1, 1)), Schedule.vp(2), rng, 1, batch_size=1, compiled=True))
+    engine = model.engine()
+    if engine is not None:
+        engine.reverse_walk(np.zeros((1, 1)), [1], [1.0], [0.0], [0.0], Streams(rng, 1))
+        engine.squared_errors(np.zeros((1, 1)), [1], [1.0], [1.0], Streams(rng, 1))
 
 
 class Engine:
