@@ -222,7 +222,7 @@ def covariance(schedule, s, t):
     return np.exp((log_alpha_bar[t] - log_alpha_bar[s]) / 2) * schedule.one_minus_alpha_bar[s]
 
 
-def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1):
+def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1, out=None):
     r"""Draw whole chains x_0, x_1, ..., x_T: the definition of the forward process and nothing else.
 
     .. math:: x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t, \qquad \epsilon_t \sim \mathcal{N}(0, I)
@@ -233,23 +233,26 @@ def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1):
     x_0 : array_like, shape (n, d)
         Where the n chains start.
     rng : numpy.random.Generator
-        Each block of chains has a generator of its own, seeded by what this one draws.
+        A short walk draws from it, one step after the other. Of a longer one, of a million draws, each block of chains
+        has a generator of its own, seeded by what this one draws.
     dtype : {float64, float32}
         Of the result. A step is computed in float64 and rounded once.
     threads : int or None
         How many blocks are walked at a time; None is one for each processor. The result is the same, to the bit.
+    out : ndarray, shape (T + 1, n, d), optional
+        Where to write, contiguous and of that dtype: a new array of many megabytes costs time of its own.
 
     Returns
     -------
     ndarray, shape (T + 1, n, d)
-        Entry t holds x_t; entry 0 is x_0.
+        Entry t holds x_t; entry 0 is x_0. It is `out`, if that was given.
 
     Raises
     ------
     TypeError
         If `rng` is not a Generator, x_0 is not made of real numbers, or `dtype` is neither of the two.
     ValueError
-        If x_0 is not of shape (n, d) and finite, or `threads` is below 1.
+        If x_0 is not of shape (n, d) and finite, `threads` is below 1, or `out` is not as it must be.
 
     Notes
     -----
@@ -264,13 +267,13 @@ def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1):
     x_0, rng, dtype, threads = table(x_0, "x_0"), check_rng(rng), _precision(dtype), threads_to_use(threads)
     n, d = x_0.shape
     signal, noise = np.sqrt(schedule.alpha), np.sqrt(schedule.beta)
-    x = np.empty((schedule.T + 1, n, d), dtype)
+    x = _room((schedule.T + 1, n, d), dtype, out)
     x[0] = x_0
 
     def steps(block):
         rows, generator = block
         x_t = np.empty(x_0[rows].shape)
-        for t in range(1, schedule.T + 1):
+        for t in range(1, schedule.T + 1):  # in place, because copies would take longer than the arithmetic
             generator.standard_normal(out=x_t)
             x_t *= noise[t]
             x_t += signal[t] * x[t - 1, rows]
@@ -389,6 +392,20 @@ def _share(n, most):
     """
     number = -(-n // max(1, most))
     return n if number == 1 else -(-n // (4 * -(-number // 4)))
+
+
+def _room(shape, dtype, out):
+    """Return an array of this shape and dtype: a new one, or `out` if it is one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array; got {type(out).__name__}.")
+    if out.shape != shape or out.dtype != dtype or not out.flags.carray:
+        raise ValueError(
+            f"out must be contiguous, writeable, {np.dtype(dtype)} and of shape (T + 1, n, d) = {shape}; got"
+            f" {out.dtype} of shape {out.shape}. Is dtype= given as well?"
+        )
+    return out
 
 
 def _precision(dtype):

@@ -28,8 +28,8 @@ def trajectories(threads):
     x = np.empty((T + 1, N, 2), np.float32)
 
     def ours():
-        walk = public("forward.walk", "dtype", "threads")
-        return repeat(lambda: walk(schedule, x_0, rng, dtype=np.float32, threads=threads))
+        walk, out = public("forward.walk", "dtype", "threads", "out"), np.empty((T + 1, N, 2), np.float32)
+        return repeat(lambda: walk(schedule, x_0, rng, dtype=np.float32, threads=threads, out=out))
 
     def peer():
         x[0] = x_0

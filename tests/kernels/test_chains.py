@@ -273,6 +273,39 @@ def test_other_precisions_are_refused(wrong):
             call()
 
 
+@pytest.mark.parametrize("n", [50, 300_000])  # short and long
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_walk_may_be_written_to_an_array_that_is_there(n, dtype):
+    x_0, out = np.ones((n, 1)), np.empty((6, n, 1), dtype)
+    assert forward.walk(SCHEDULE, x_0, rng(), dtype=dtype, out=out) is out
+    np.testing.assert_array_equal(out, forward.walk(SCHEDULE, x_0, rng(), dtype=dtype))
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((6, 4, 1)),
+        np.empty((5, 4, 2)),
+        np.empty((6, 4, 2), np.float32),
+        np.empty((6, 2, 4)).transpose(0, 2, 1),
+        read_only(np.empty((6, 4, 2))),
+    ],
+    ids=["one coordinate", "no row 0", "float32", "transposed", "read-only"],
+)
+def test_an_array_that_a_walk_does_not_fit_is_refused_and_left_alone(out):
+    before = out.copy()
+    with pytest.raises(ValueError, match="out must be contiguous, writeable, float64 and of shape"):
+        forward.walk(SCHEDULE, np.ones((4, 2)), rng(), out=out)
+    np.testing.assert_array_equal(out, before)
+    with pytest.raises(TypeError, match="out must be an array; got list"):
+        forward.walk(SCHEDULE, np.ones((4, 2)), rng(), out=[])
+
+
 def test_moments_of_what_has_none_are_refused():
     for n in (1, 0, -3):
         with pytest.raises(ValueError, match="n must be at least 2"):
