@@ -411,7 +411,7 @@ def _room(shape, dtype, out):
 def _precision(dtype):
     """Return a dtype that is float64 or float32."""
     try:
-        found = np.dtype(dtype)
+        found = dtype if dtype is None else np.dtype(dtype)  # None would be float64
     except TypeError:
         found = dtype
     if found not in (np.float64, np.float32):

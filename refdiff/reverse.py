@@ -16,8 +16,6 @@ from refdiff.gaussian import Gaussian
 from refdiff.kernels.streams import Streams, engine_of, threads_to_use
 from refdiff.parameterize import mean_from_eps, x_0_from_eps
 
-PARTS = 50  # of a compiled walk, after each of which progress is told
-
 __all__ = [
     "ancestral",
     "ddim",
@@ -497,6 +495,7 @@ def sample(schedule, denoiser, n, d, rng, variance="posterior", *, threads=1, pr
     >>> sample(schedule, standard, 4, 2, np.random.default_rng(0)).shape
     (4, 2)
     """
+    threads = threads_to_use(threads)
     path = functools.partial(_ancestral, schedule, denoiser, variance=variance)
     return _end(path, _ancestral_coefficients(schedule, variance), denoiser, _start(n, d, rng), threads, progress)
 
@@ -510,16 +509,10 @@ def _start(n, d, rng):
 
 def _end(path, coefficients, denoiser, start, threads, progress):
     """Return where a path from x_T to 0 ends, walked by the denoiser itself if it brings compiled walks."""
-    (x_t, noise), threads = start, threads_to_use(threads)
-    engine, number = engine_of(denoiser, len(coefficients[0]), len(x_t)), len(coefficients[0])
-    at_once = number if progress is None else -(-number // PARTS)
+    x_t, noise = start
+    engine = engine_of(denoiser, len(coefficients[0]), len(x_t))
     if engine is not None:
-        for taken in range(0, number, at_once):
-            some = [column[taken : taken + at_once] for column in coefficients]
-            x_t = engine.reverse_walk(x_t, *some, noise, threads)
-            if progress is not None:
-                progress(min(taken + at_once, number))
-        return x_t
+        return engine.reverse_walk(x_t, *coefficients, noise, threads, progress)
     for taken, (_, x_s) in enumerate(path(x_T=x_t, draw=noise.standard_normal), start=1):
         x_t = x_s
         if progress is not None:
@@ -700,7 +693,7 @@ def _kept_steps(schedule, steps):
     schedule.respace(steps)  # which checks them
     if np.ndim(steps) == 0:
         steps = np.arange(1, steps + 1) * schedule.T // steps
-    return np.concatenate([[0], steps])
+    return np.concatenate([[0], np.asarray(steps).astype(np.int64)])
 
 
 def _ddim_coefficients(schedule, steps, eta):
@@ -755,5 +748,6 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
     >>> ddim(schedule, standard, 4, 2, np.random.default_rng(0), steps=10).shape
     (4, 2)
     """
+    threads = threads_to_use(threads)
     path = functools.partial(_ddim, schedule, denoiser, steps=steps, eta=eta)
     return _end(path, _ddim_coefficients(schedule, steps, eta), denoiser, _start(n, d, rng), threads, progress)

@@ -314,3 +314,14 @@ def test_from_pure_noise_eps_says_nothing_of_x_0(schedule):
             call()
     assert reverse.ddim(schedule, zero, 3, 2, rng(), [1, 4]).shape == (3, 2)  # below it all is well
     assert reverse.ddim_var(schedule, 3, 5, 1.0) == schedule.one_minus_alpha_bar[3]
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int32, np.uint8])
+def test_steps_may_be_integers_of_any_kind(dtype):
+    steps = np.array([3, 7, 20], dtype)
+    schedule = Schedule.vp(20)
+    found, expected = (
+        reverse.ddim(schedule, lambda x, t: 0.1 * x, 4, 2, np.random.default_rng(0), steps=one)
+        for one in (steps, steps.tolist())
+    )
+    np.testing.assert_array_equal(found, expected)

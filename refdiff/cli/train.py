@@ -7,7 +7,7 @@ from refdiff import cli
 from refdiff.cli.console import progress
 
 HELP = "train a denoiser on a toy set or on your own points"
-TOY_POINTS = 20_000
+TOY_POINTS = 100_000
 # what a run is made of: kept in the checkpoint, so that --resume needs nothing but --out
 DEFAULTS = {
     "data": "moons",
@@ -16,9 +16,11 @@ DEFAULTS = {
     "batch_size": 256,
     "schedule": "vp",
     "T": 200,
+    "max_beta": 0.999,
     "width": 128,
     "depth": 3,
     "residual": False,
+    "activation": "silu",
     "as_is": False,
 }
 
@@ -37,9 +39,11 @@ def add_arguments(command):
     option("--batch-size", "points a step", type=int)
     option("--schedule", "of the noise", choices=("vp", "cosine", "linear"))
     option("-T", "steps of the diffusion", type=int, metavar="T")
+    option("--max-beta", "above which the cosine schedule is clipped; 0.02 for fine structure", type=float)
     option("--width", "of the hidden layers", type=int)
     option("--depth", "the number of hidden layers", type=int)
     option("--residual", "hidden layers add to what they receive", action="store_const", const=True)
+    option("--activation", "of the hidden layers", choices=("silu", "gelu"))
     option("--as-is", "learn points of a file in their own units, not standardised", action="store_const", const=True)
     option("--seed", "of all random numbers", type=int)
     command.add_argument("--resume", action="store_true", help="go on with the checkpoint at --out, as it was planned")
@@ -96,9 +100,12 @@ def run(args):
     )
     data, mean, std = read_data(plan["data"], data_rng, plan.get("as_is", False))
     # by its constructor and not from the betas kept: resuming is to give the same bits
-    schedule = getattr(Schedule, plan["schedule"])(plan["T"])
+    clipped = {"max_beta": plan["max_beta"]} if plan["schedule"] == "cosine" else {}
+    if not clipped and plan["max_beta"] != DEFAULTS["max_beta"]:
+        raise ValueError(f"--max-beta is for --schedule cosine; got {plan['schedule']}.")
+    schedule = getattr(Schedule, plan["schedule"])(plan["T"], **clipped)
     if found is None:
-        network_options = {name: plan[name] for name in ("width", "depth", "residual")}
+        network_options = {name: plan[name] for name in ("width", "depth", "residual", "activation")}
         model = network.MLP(data.shape[1], rng=rng, **network_options)
         state = network.TrainingState.start(model)
         state.rng_state = rng.bit_generator.state

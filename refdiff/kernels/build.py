@@ -10,13 +10,9 @@ from numba.core import event
 
 from refdiff.kernels.streams import tell_of_compiling
 
-__all__ = ["ENABLED", "FAST", "compiled", "small_product"]
+__all__ = ["ENABLED", "compiled", "small_product"]
 
 ENABLED = not numba.config.DISABLE_JIT
-
-# What a compiler may do to fast arithmetic without changing the order of a sum: fuse a multiplication with an addition,
-# divide by a reciprocal, and take it that no NaN, infinity or signed zero needs care.
-FAST = frozenset({"contract", "arcp", "nnan", "ninf", "nsz"})
 
 
 def compiled(function, *, fastmath=False):
@@ -30,7 +26,7 @@ def compiled(function, *, fastmath=False):
     function : callable
         Plain: it is to be read, stepped through and run uncompiled.
     fastmath : bool or set of str
-        As for ``numba.njit``; without it, the same bits as uncompiled.
+        As for ``numba.njit``; without it, no arithmetic is reordered.
 
     Returns
     -------

@@ -13,11 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from refdiff.kernels.build import FAST, compiled
+from refdiff.kernels.build import compiled
 
-__all__ = ["Net", "gradient", "predict", "reverse_walk", "squared_errors", "train"]
+__all__ = ["Net", "columns_product", "gradient", "product", "reverse_walk", "squared_errors", "train"]
 
 f32 = np.float32
+
+# What a compiler may do to fast arithmetic without changing the order of a sum: fuse a multiplication with an addition,
+# divide by a reciprocal, and take it that no NaN, infinity or signed zero needs care.
+FAST = frozenset({"contract", "arcp", "nnan", "ninf", "nsz"})
+
 ROWS = 256  # of a batch that go forward and backward together, so that what they leave behind stays in the cache
 
 
@@ -30,8 +35,8 @@ class Net(NamedTuple):
         All parameters: weight_1, bias_1, weight_2, ... one after the other.
     table : ndarray, shape (T + 1, time_dim)
         The embedding of each t; for walks of no rows.
-    frequencies, quarters : ndarray, shape (point_dim,)
-        Coordinate x enters as sin(frequencies x + quarters pi), and as itself if there are none.
+    waves : ndarray, shape (point_dim / 2,)
+        Coordinate x enters as sin(waves x) and cos(waves x), and as itself if there are none.
     dim, width, depth : int
         Coordinates of a point, units in a hidden layer, hidden layers.
     residual, gelu : bool
@@ -41,8 +46,7 @@ class Net(NamedTuple):
 
     theta: np.ndarray
     table: np.ndarray
-    frequencies: np.ndarray
-    quarters: np.ndarray
+    waves: np.ndarray
     dim: int
     width: int
     depth: int
@@ -54,33 +58,37 @@ class Net(NamedTuple):
 # Elementary functions: in Python those of the C library, compiled for float32 a polynomial.
 
 LOG2_E, LN2_HIGH, LN2_LOW = f32(1 / math.log(2)), f32(0.693359375), f32(math.log(2) - 0.693359375)
-EXP = tuple(f32(1 / math.factorial(k)) for k in range(8))
+EXP = tuple(  # of (e^r - 1 - r) / r^2; Moshier's Cephes, expf.c
+    f32(c)
+    for c in (5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4)
+)
 
 
 def exp(x):
     """Return e^x."""
-    return math.exp(x)
+    return math.exp(x) if x < 709 else math.inf
 
 
 @overload(exp, jit_options={"fastmath": set(FAST)})
 def _exp(x):
     if x.bitwidth == 64:
         return lambda x: math.exp(x)
-    _, c1, c2, c3, c4, c5, c6, c7 = EXP
+    c2, c3, c4, c5, c6, c7 = EXP
 
     def exp32(x):
-        # e^x = 2^k e^r with |r| <= log(2) / 2; 2^k is k in the bits of the exponent. Beyond +-87 it stays finite.
+        # e^x = 2^k e^r with |r| <= log(2) / 2; 2^k is k in the bits of the exponent. It is cut at
+        # -87 and 88, beyond which float32 has no normal numbers.
         x = min(max(x, f32(-87)), f32(88))
         k = np.floor(x * LOG2_E + f32(0.5))
         r = (x - k * LN2_HIGH) - k * LN2_LOW
-        p = ((((((c7 * r + c6) * r + c5) * r + c4) * r + c3) * r + c2) * r + c1) * r + f32(1)
+        p = (((((c7 * r + c6) * r + c5) * r + c4) * r + c3) * r + c2) * (r * r) + (r + f32(1))
         return p * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
     return exp32
 
 
 # Phi(-x) = e^(-x^2 / 2) P(1 / (1 + s x)) for x >= 0, the form of Hastings (1955), with the degree and the s at which a
-# least-squares fit of the relative error comes to 5e-8.
+# least-squares fit of the relative error comes to 7e-8 up to x = 10.
 TAIL_S = f32(0.29313670522053714)
 TAIL = tuple(
     f32(c)
@@ -116,37 +124,41 @@ def _tail(x, bell):
     return tail32
 
 
-ONE_OVER_PI, PI_HIGH, PI_MIDDLE, PI_LOW = (
-    f32(1 / math.pi),
-    f32(3.140625),
-    f32(9.67502593994140625e-4),
-    f32(1.50995799e-7),
-)
-SINE = tuple(f32((-1) ** k / math.factorial(2 * k + 1)) for k in range(6))
+TWO_OVER_PI, HALF_PI_HIGH, HALF_PI_LOW = f32(2 / math.pi), f32(1.5703125), f32(math.pi / 2 - 1.5703125)
+QUARTER_PI = f32(0.7854)  # and a little, for rounding
+SINE = tuple(f32(c) for c in (-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4))  # Moshier's Cephes, sinf.c
+COSINE = tuple(f32(c) for c in (4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5))
 
 
-def sine(angle, quarter):
-    """Return sin(angle + quarter pi) for a quarter of 0, a sine, or 0.5, a cosine."""
-    return math.cos(angle) if quarter else math.sin(angle)
+def sine_and_cosine(angle):
+    """Return sin(angle) and cos(angle)."""
+    return math.sin(angle), math.cos(angle)
 
 
-@overload(sine, jit_options={"fastmath": set(FAST)})
-def _sine(angle, quarter):
+@overload(sine_and_cosine, jit_options={"fastmath": set(FAST)})
+def _sine_and_cosine(angle):
     if angle.bitwidth == 64:
-        return lambda angle, quarter: math.cos(angle) if quarter else math.sin(angle)
-    _, c1, c2, c3, c4, c5 = SINE
+        return lambda angle: (math.sin(angle), math.cos(angle))
+    s1, s2, s3 = SINE
+    c2, c3, c4 = COSINE
 
-    def sine32(angle, quarter):
-        # angle + quarter pi = k pi + r with |r| <= pi / 2; an odd k turns the sign, the highest bit.
-        k = np.floor(angle * ONE_OVER_PI + quarter + f32(0.5))
-        turns = k - quarter
-        r = ((angle - turns * PI_HIGH) - turns * PI_MIDDLE) - turns * PI_LOW
+    def both32(angle):
+        # angle = k pi / 2 + r with |r| <= pi / 4: an odd k swaps the two, its second bit is their sign. Two parts of
+        # pi / 2 do for angles of up to a thousand; further out it is some number in [-1, 1].
+        one, high = np.int32(1), np.int32(31)
+        k = np.floor(angle * TWO_OVER_PI + f32(0.5))
+        r = min(max((angle - k * HALF_PI_HIGH) - k * HALF_PI_LOW, -QUARTER_PI), QUARTER_PI)
         s = r * r
-        p = (((((c5 * s + c4) * s + c3) * s + c2) * s + c1) * s) * r + r
-        sign = np.int32(np.int32(k) << np.int32(31))
-        return np.int32(np.float32(p).view(np.int32) ^ sign).view(np.float32)
+        sine = ((s3 * s + s2) * s + s1) * s * r + r
+        cosine = ((c4 * s + c3) * s + c2) * s * s - f32(0.5) * s + f32(1)
+        q = np.int32(k)
+        odd = (q & one) != 0
+        sign, next_sign = np.int32(np.int32(q >> one) << high), np.int32(np.int32(np.int32(q + one) >> one) << high)
+        a, b = np.float32(cosine if odd else sine), np.float32(sine if odd else cosine)
+        sine = np.int32(a.view(np.int32) ^ sign).view(np.float32)
+        return sine, np.int32(b.view(np.int32) ^ next_sign).view(np.float32)
 
-    return sine32
+    return both32
 
 
 def silu(x):
@@ -166,12 +178,42 @@ def gelu(x):
     return x * below, below + x * bell * type(x)(1 / math.sqrt(2 * math.pi))
 
 
+# Phi(x) = 1/2 + x P(x^2) / Q(x^2) for |x| <= 5.4, beyond which it is 0 or 1: a rational fit, to 3e-8. It is
+# quicker than gelu() where the slope, and with it e^(-x^2 / 2), is not wanted.
+EDGE = f32(5.4)
+ABOVE = tuple(f32(c) for c in (0.398942245, 0.033372282, 0.00465085475, 0.000164322275, 6.36002711e-06, 2.3386716e-08))
+BELOW = tuple(f32(c) for c in (1.0, 0.250317995, 0.0283787188, 0.00185898477, 7.24003874e-05, 1.21659097e-06))
+
+
+def gelu_alone(x):
+    """Return x Phi(x)."""
+    return gelu(x)[0]
+
+
+@overload(gelu_alone, jit_options={"fastmath": set(FAST - {"nnan"}), "error_model": "numpy"})  # a NaN is to be seen
+def _gelu_alone(x):
+    if x.bitwidth == 64:
+        return lambda x: gelu(x)[0]
+    a0, a1, a2, a3, a4, a5 = ABOVE
+    b0, b1, b2, b3, b4, b5 = BELOW
+
+    def gelu32(x):
+        z = min(max(x, -EDGE), EDGE)
+        s = z * z
+        above = ((((a5 * s + a4) * s + a3) * s + a2) * s + a1) * s + a0
+        below = ((((b5 * s + b4) * s + b3) * s + b2) * s + b1) * s + b0
+        y = x * (f32(0.5) + z * above / below)
+        return f32(0) if x < -EDGE else y
+
+    return gelu32
+
+
 # The parameters of a layer, k = 0..depth, as views into one vector.
 
 
 def inputs(net):
     """Return how many numbers enter the first layer, those of the time embedding not counted."""
-    return net.dim * net.frequencies.size if net.frequencies.size else net.dim
+    return 2 * net.dim * net.waves.size if net.waves.size else net.dim
 
 
 def start(net, k):
@@ -236,17 +278,24 @@ def transpose(w, out):
             out[j, i] = w[i, j]
 
 
-def embed(net, x, h):
-    """Write the points' part of the first layer's input, x itself or its sines, to the columns in front of `h`."""
-    if net.frequencies.size:
-        for i in range(len(x)):
-            for c in range(net.dim):
-                one, at = x[i, c], c * net.frequencies.size
-                for j in range(net.frequencies.size):
-                    h[i, at + j] = sine(one * net.frequencies[j], net.quarters[j])
+def sines(x, waves, h):
+    """Write the sines and cosines of each coordinate to the columns of `h`."""
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            one, at, then = x[i, c], 2 * c * waves.size, (2 * c + 1) * waves.size
+            for j in range(waves.size):
+                sine, cosine = sine_and_cosine(one * waves[j])
+                h[i, at + j] = sine
+                h[i, then + j] = cosine
+
+
+def embed(x, waves, h):
+    """Write the points' part of the first layer's input, x itself or its sines and cosines, to the columns of `h`."""
+    if waves.size:
+        sines(x, waves, h)
     else:
-        for i in range(len(x)):
-            for c in range(net.dim):
+        for i in range(x.shape[0]):
+            for c in range(x.shape[1]):
                 h[i, c] = x[i, c]
 
 
@@ -291,7 +340,7 @@ def gelu_value(a, bias, y):
     """As :func:`silu_value`, for GELU."""
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
-            y[i, j] = gelu(a[i, j] + bias[j])[0]
+            y[i, j] = gelu_alone(a[i, j] + bias[j])
 
 
 def add_silu(a, bias, y):
@@ -305,7 +354,7 @@ def add_gelu(a, bias, y):
     """As :func:`add_silu`, for GELU."""
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
-            y[i, j] += gelu(a[i, j] + bias[j])[0]
+            y[i, j] += gelu_alone(a[i, j] + bias[j])
 
 
 def through_activation(dy, slope, dbias):
@@ -336,8 +385,8 @@ def sum_of_squares(vector):
     return total
 
 
-def adamw(theta, gradient, first, second, average, numbers, decay):
-    """Move the parameters by one step of AdamW, and their moving average after them, in one pass."""
+def adamw(theta, gradient, first, second, average, numbers, new):
+    """Move the parameters by one step of AdamW, and the average by the share `new` towards them, in one pass."""
     scale, rate, correct_1, correct_2, keep_1, keep_2, epsilon, weight_decay = numbers
     for i in range(theta.size):
         g = gradient[i] * scale
@@ -346,15 +395,14 @@ def adamw(theta, gradient, first, second, average, numbers, decay):
         first[i], second[i] = m, v
         moved = theta[i] - rate * (m * correct_1 / (np.sqrt(v * correct_2) + epsilon) + weight_decay * theta[i])
         theta[i] = moved
-        average[i] += decay * (moved - average[i])
+        average[i] += new * (moved - average[i])
 
 
 def gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part):
     """Fill `grad` with the gradient of the mean squared error of eps_hat, and return that error.
 
-    `x_t` holds the points, and the scaled error afterwards; `h_0` (n, inputs), `h` and `slopes` (depth, n, width), `dy`
-    and `dx` (ROWS, width), `turned` (depth, width, width) and `part`
-    (inputs, width) are room to work in.
+    `x_t` holds the points, and the scaled error afterwards; `h_0` (n, rows of weight_1), `h` and `slopes` (depth, n,
+    width), `dy` and `dx` (ROWS, width), `turned` (depth, width, width) and `part` (like weight_1) are room to work in.
     """
     last, n, points = net.depth, len(x_t), inputs(net)
     small = net.width * net.width * 8 <= net.small
@@ -363,7 +411,7 @@ def gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part):
             transpose(weight(net, net.theta, k), turned[k])
     for k in range(last + 1):
         bias(net, grad, k)[:] = 0
-    embed(net, x_t, h_0)
+    embed(x_t, net.waves, h_0)
     for i in range(n):
         for j in range(net.table.shape[1]):
             h_0[i, points + j] = net.table[t[i], j]
@@ -466,7 +514,7 @@ def train(net, grad, first, second, average, data, signal, noise, rng, done, rat
 def predict(net, row, x, h_0, h, a, out):
     """Write eps_hat of a block of points x to `out`, given the row that the step adds to the first layer's products."""
     w = weight(net, net.theta, 0)[: inputs(net)]
-    embed(net, x, h_0)
+    embed(x, net.waves, h_0)
     product(h_0, w, a, net.small)
     if net.gelu:
         gelu_value(a, row, h)
@@ -533,7 +581,8 @@ def squared_errors(net, rows, x_0, signal, noise, rng, out):
 
 silu, gelu = compiled(silu, fastmath=FAST), compiled(gelu, fastmath=FAST)
 inputs, start, weight, bias = compiled(inputs), compiled(start), compiled(weight), compiled(bias)
-product, embed, transpose = compiled(product), compiled(embed, fastmath=FAST), compiled(transpose)
+product, transpose = compiled(product), compiled(transpose)
+sines, embed = compiled(sines, fastmath=FAST), compiled(embed)
 columns_product = compiled(columns_product)
 silu_layer, gelu_layer = compiled(silu_layer, fastmath=FAST), compiled(gelu_layer, fastmath=FAST)
 silu_residual, gelu_residual = compiled(silu_residual, fastmath=FAST), compiled(gelu_residual, fastmath=FAST)

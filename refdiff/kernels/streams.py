@@ -1,6 +1,7 @@
-r"""Random numbers and threads: points come in blocks, and each block has a stream of noise of its own.
+r"""What is common to compiled loops: blocks of points with a stream of noise each, threads, and how Numba is loaded.
 
-The blocks are the same at any number of threads, and so are their streams: same seed, same bits.
+The blocks are the same at any number of threads, and so are their streams: same seed, same bits. Nothing here imports
+Numba; what needs it learns here whether it is worth loading, and who wants to be told that it compiles.
 """
 
 import functools
@@ -102,14 +103,14 @@ def engine_of(denoiser, T, n):
     Parameters
     ----------
     denoiser : callable
-        One with a method ``engine()``, as :class:`refdiff.network.MLP` has, or any other.
+        One with a method ``compiled_walks()``, as :class:`refdiff.network.MLP` has, or any other.
     T, n : int
 
     Returns
     -------
     refdiff.network.engine.Engine or None
     """
-    make = getattr(denoiser, "engine", None)
+    make = getattr(denoiser, "compiled_walks", None)
     return make() if make is not None and n * T >= WORTH_LOADING else None
 
 
@@ -156,8 +157,13 @@ def each(work, jobs, threads=1):
     stop = threading.Event()
 
     def unless_stopped(job):
-        if not stop.is_set():
+        if stop.is_set():
+            return None
+        try:
             return work(job)
+        except BaseException:
+            stop.set()
+            raise
 
     with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
         futures = [pool.submit(unless_stopped, job) for job in jobs]
@@ -166,6 +172,9 @@ def each(work, jobs, threads=1):
         except BaseException:
             stop.set()
             raise
+
+
+_TO_TELL = []
 
 
 @contextmanager
@@ -188,9 +197,6 @@ def tell_of_compiling(begins):
     """Call what :func:`announce` was given, for the beginning or for the end."""
     for begin, end in _TO_TELL:
         begin() if begins else end()
-
-
-_TO_TELL = []
 
 
 @contextmanager
@@ -217,11 +223,27 @@ def _blas():
     return ThreadpoolController().select(user_api="blas")
 
 
+class _Held:
+    """How many uses of :func:`one_blas_thread` are under way, and what the last of them lifts."""
+
+    lock, uses, limit = threading.Lock(), 0, None
+
+
 @contextmanager
 def one_blas_thread():
     """Hold BLAS to one thread: with more it adds in another order, and blocks in threads are the better use of cores.
 
-    The limit is the process's; it is lifted at the end.
+    The limit is the process's. Uses may overlap, in several threads: the first sets it, the last lifts it.
     """
-    with _blas().limit(limits=1):
+    blas = _blas()
+    with _Held.lock:
+        if _Held.uses == 0:
+            _Held.limit = blas.limit(limits=1)
+        _Held.uses += 1
+    try:
         yield
+    finally:
+        with _Held.lock:
+            _Held.uses -= 1
+            if _Held.uses == 0:
+                _Held.limit.restore_original_limits()

@@ -1,7 +1,7 @@
 r"""A network handed to the compiled loops: whole walks through all steps, block by block.
 
-:meth:`refdiff.network.MLP.engine` returns an :class:`Engine`, by which samplers and bounds find that a denoiser can do
-more than answer one call at a time. It computes what the network does, in another order.
+:meth:`refdiff.network.MLP.compiled_walks` returns an :class:`Engine`, by which samplers and bounds find that a
+denoiser can do more than answer one call at a time. It computes what the network does, in another order.
 """
 
 import numpy as np
@@ -11,6 +11,8 @@ from refdiff.network.mlp import MLP, time_embedding
 from refdiff.schedule import Schedule
 
 __all__ = ["Engine", "compile_loops", "net_of"]
+
+PARTS = 50  # of a walk, after each of which progress is told
 
 
 def net_of(model, T):
@@ -30,12 +32,11 @@ def net_of(model, T):
     from refdiff.kernels.build import small_product
     from refdiff.kernels.network import Net
 
-    waves, config = model.waves, model.config
+    config = model.config
     return Net(
         theta=model.theta,
         table=time_embedding(np.arange(T + 1), model.clocks),
-        frequencies=np.tile(waves, 2),
-        quarters=np.repeat(np.array([0.0, 0.5], waves.dtype), len(waves)),
+        waves=model.waves,
         dim=model.dim,
         width=config["width"],
         depth=config["depth"],
@@ -55,7 +56,7 @@ def compile_loops():
     rng = np.random.default_rng(0)
     model = MLP(1, rng=rng, width=1, depth=1, time_dim=2)
     list(fit(model, np.zeros((1, 1)), Schedule.vp(2), rng, 1, batch_size=1, compiled=True))
-    engine = model.engine()
+    engine = model.compiled_walks()
     if engine is not None:
         engine.reverse_walk(np.zeros((1, 1)), [1], [1.0], [0.0], [0.0], Streams(rng, 1))
         engine.squared_errors(np.zeros((1, 1)), [1], [1.0], [1.0], Streams(rng, 1))
@@ -74,7 +75,7 @@ class Engine:
             from refdiff.kernels import network
         self.kernels, self.model, self.net = network, model, net_of(model, -1)
 
-    def reverse_walk(self, x, t, keep, add, std, streams, threads=1):
+    def reverse_walk(self, x, t, keep, add, std, streams, threads=1, progress=None):
         r"""Take points through steps, each block with its own stream of noise; return where they end.
 
         .. math:: x \leftarrow k_i\, x + a_i\, \hat\epsilon(x, t_i) + s_i z, \qquad i = 1, 2, \ldots
@@ -88,6 +89,8 @@ class Engine:
         streams : refdiff.kernels.streams.Streams
             Of the n points.
         threads : int
+        progress : callable, optional
+            Called as ``progress(taken)`` some fifty times, with how many steps have been taken.
 
         Returns
         -------
@@ -96,16 +99,20 @@ class Engine:
         Raises
         ------
         ValueError
-            If the points are not of the network's dimension.
+            If the points are not of the network's dimension, or the lengths differ.
         """
-        x = self._points(x)
-        numbers = [np.array(column, np.float64) for column in (keep, add, std)]
-        self._in_blocks(
-            lambda i, added: self.kernels.reverse_walk(
-                self.net, added, x[streams.rows[i]], *numbers, streams.generators[i]
-            ),
-            *(t, len(streams.rows), threads),
-        )
+        x = self._points(x, streams, t, keep, add, std)
+        columns = self._added(t), *(np.array(column, np.float64) for column in (keep, add, std))
+        at_once = len(t) if progress is None else -(-len(t) // PARTS)
+        for taken in range(0, len(t), at_once):
+            some = [column[taken : taken + at_once] for column in columns]
+
+            def work(i, some=some):
+                self.kernels.reverse_walk(self.net, *some[:1], x[streams.rows[i]], *some[1:], streams.generators[i])
+
+            self._in_blocks(work, streams, threads)
+            if progress is not None:
+                progress(min(taken + at_once, len(t)))
         return x
 
     def squared_errors(self, x_0, t, signal, noise, streams, threads=1):
@@ -130,31 +137,42 @@ class Engine:
         Raises
         ------
         ValueError
-            If the points are not of the network's dimension.
+            If the points are not of the network's dimension, or the lengths differ.
         """
-        x_0 = self._points(x_0)
-        numbers = [np.array(column, np.float64) for column in (signal, noise)]
+        x_0 = self._points(x_0, streams, t, signal, noise)
+        columns = self._added(t), *(np.array(column, np.float64) for column in (signal, noise))
         parts = [np.empty((len(t), rows.stop - rows.start)) for rows in streams.rows]
-        self._in_blocks(
-            lambda i, added: self.kernels.squared_errors(
-                self.net, added, x_0[streams.rows[i]], *numbers, streams.generators[i], parts[i]
-            ),
-            *(t, len(parts), threads),
-        )
-        return np.concatenate(parts, axis=1)
 
-    def _points(self, x):
-        """Return a copy of the points as the loops take them; these do not look where they read."""
+        def work(i):
+            added, *rates = columns
+            block = x_0[streams.rows[i]]
+            self.kernels.squared_errors(self.net, added, block, *rates, streams.generators[i], parts[i])
+
+        self._in_blocks(work, streams, threads)
+        return np.concatenate([np.empty((len(t), 0)), *parts], axis=1)
+
+    def _points(self, x, streams, t, *columns):
+        """Return a copy of the points as the loops take them, which do not look where they read and write."""
         x = np.array(x, np.float64, order="C")
         if x.ndim != 2 or x.shape[1] != self.model.dim:
             raise ValueError(f"x must have shape (n, {self.model.dim}), this network's dim; got {x.shape}.")
+        number = streams.rows[-1].stop if streams.rows else 0
+        if number != len(x):
+            raise ValueError(f"streams must be of these {len(x)} points; got some of {number}.")
+        if any(np.shape(column) != np.shape(t) for column in columns) or np.ndim(t) != 1:
+            raise ValueError(
+                f"each t needs one number of each kind; got {np.shape(t)} and {[*map(np.shape, columns)]}."
+            )
         return x
 
-    def _in_blocks(self, work, t, number, threads):
-        """Do ``work(i, added)`` for each block; `added` is what each t adds to the first layer's products."""
+    def _added(self, t):
+        """Return what each t adds to the first layer's products: its embedding times its weights, and the biases."""
         weight, bias = self.model.parameters["weight_1"], self.model.parameters["bias_1"]
         times = time_embedding(np.asarray(t), self.model.clocks)
-        with loading(), one_blas_thread():
-            added = times @ weight[-times.shape[1] :] + bias
         with one_blas_thread():
-            each(lambda i: work(i, added), range(number), threads)
+            return times @ weight[-times.shape[1] :] + bias
+
+    def _in_blocks(self, work, streams, threads):
+        """Do ``work(i)`` for each block."""
+        with one_blas_thread():
+            each(work, range(len(streams.rows)), threads)

@@ -242,6 +242,9 @@ def clock_frequencies(k):
 def point_embedding(x, frequencies):
     r"""Each coordinate as waves of different length: what lets a small network tell places apart that are close.
 
+    Waves are bounded and come round: far out the network cannot tell how far, where eps_hat should grow with x. The
+    bound of data near the origin gains by them, but a sampler whose x_T lies some 4 units out may run away.
+
     .. math:: \left(\sin \omega_1 x_1, \ldots, \sin \omega_k x_1, \cos \omega_1 x_1, \ldots, \cos \omega_k x_1,\;
         \sin \omega_1 x_2, \ldots\right), \qquad
         \partial x_j = \sum_i \omega_i \left(\partial s_{ij} \cos \omega_i x_j
@@ -553,17 +556,25 @@ class MLP:
             rows_out[rows] = self.forward(rows_in[rows], t[rows] if t.size > 1 else t[0])[0]
         return eps_hat
 
-    def engine(self):
-        """Return this network's compiled walks, or None where there are none.
+    def compiled_walks(self):
+        """Return walks of this network through many steps in compiled loops, or None where there are none.
+
+        Samplers and bounds ask a denoiser for them. What is written into a subclass they would not see.
 
         Returns
         -------
         refdiff.network.engine.Engine or None
-            None for a complex network, and where Numba is switched off (NUMBA_DISABLE_JIT=1).
+            None for a complex network, for a subclass that answers in its own way, and where Numba is switched off
+            (NUMBA_DISABLE_JIT=1).
         """
-        from refdiff.kernels import build
+        from refdiff.kernels.streams import loading
 
-        if self.theta.dtype.kind == "c" or not build.ENABLED:
+        answers = (getattr(type(self), name) is getattr(MLP, name) for name in ("__call__", "forward", "layers"))
+        if self.theta.dtype.kind == "c" or not all(answers):
+            return None
+        with loading():
+            from refdiff.kernels import build
+        if not build.ENABLED:
             return None
         from refdiff.network.engine import Engine
 

@@ -362,7 +362,9 @@ def _compiled_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_no
     learner.theta, adam.first_moment, adam.second_moment, ema.average = theta, first, second, average
 
     net = net_of(learner, schedule.T)
-    data, signal, noise = (np.array(array, np.float64) for array in (data, schedule.signal_rate, schedule.noise_rate))
+    data, signal, noise = (
+        np.array(array, np.float64, order="C") for array in (data, schedule.signal_rate, schedule.noise_rate)
+    )
     settings = float(batch_size), adam.beta_1, adam.beta_2, adam.epsilon, adam.weight_decay
     # Ctrl-C waits for a call to return: about a tenth of a second.
     at_once = max(1, int(1e10 / (6 * batch_size * size)))
@@ -392,7 +394,8 @@ def _compiled_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_no
 
 
 def _can_compile():
-    from refdiff.kernels import build
+    with loading():
+        from refdiff.kernels import build
 
     return build.ENABLED
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from tests.benchmarks.bench_training import model
-from tests.benchmarks.rows import EQUAL_PRODUCTS, add, if_there, public
+from tests.benchmarks.rows import EQUAL_PRODUCTS, SMALL_GROUPS, add, if_there, public
 
 N, T = 10_000, 200
 
@@ -25,13 +25,16 @@ def ours(net, threads):
 
 def contestants(net):
     from refdiff import Schedule
+    from refdiff.kernels.build import small_product
     from tests.benchmarks import limits, peers
 
     peer, products = peers.sampling(net, Schedule.vp(T), N), limits.forward(net, T, N)
+    quick = limits.forward(net, T, N, small_product())
     return {
         "ours": if_there(partial(ours, net, 1)),
         "peer": lambda n: [peer() for _ in range(n)],
         "limit": lambda n: [products() for _ in range(n)],
+        SMALL_GROUPS: lambda n: [quick() for _ in range(n)],
     }
 
 

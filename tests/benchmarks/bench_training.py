@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tests.benchmarks.rows import EQUAL_PRODUCTS, add, if_there, public
+from tests.benchmarks.rows import EQUAL_PRODUCTS, SMALL_GROUPS, add, if_there, public
 
 NET_A = {"width": 128, "depth": 4, "time_dim": 128, "residual": True, "activation": "gelu", "point_dim": 128}
 BETA_1 = 0.9  # of AdamW, its default
@@ -20,6 +20,7 @@ def model(net, rng):
 
 def contestants(net, batch):
     from refdiff import Schedule, network
+    from refdiff.kernels.build import small_product
     from tests.benchmarks import limits, peers
 
     rng, schedule = np.random.default_rng(0), Schedule.vp(1000)
@@ -37,12 +38,13 @@ def contestants(net, batch):
         return run
 
     torch, fused = (peers.training(net, data, schedule, batch, **adam) for adam in ({}, {"fused": True}))
-    products = limits.training(net, batch)
+    products, quick = limits.training(net, batch), limits.training(net, batch, small_product())
     return {
         "ours": if_there(ours),
         "peer": lambda n: torch(n * RECORD),
         "limit": lambda n: products(n * RECORD),
         "torch with AdamW(fused=True)": lambda n: fused(n * RECORD),
+        SMALL_GROUPS: lambda n: quick(n * RECORD),
     }
 
 

@@ -1,15 +1,14 @@
 """What no program that needs these matrix products, or these normals, can undercut: only the products, only the draws.
 
-The products are OpenBLAS's, called from a compiled loop, in place; all operands stay where they are. Of the ways to
-call it, all points at once or in groups so small that it does not copy the operands first, the quicker is taken.
+The products are OpenBLAS's, called from a compiled loop, in place; all operands stay where they are. A limit is one
+call for each product. Beside it stands the same in groups so small that OpenBLAS does not copy the operands first,
+where it has such a path: what our loops do, which may therefore be quicker than the limit.
 """
-
-import time
 
 import numpy as np
 from numba import njit
 
-from refdiff.kernels.build import small_product
+from refdiff.kernels.network import columns_product, product
 from refdiff.kernels.streams import BLOCK, Streams, blocks, each
 
 WIDTH = 128
@@ -19,18 +18,7 @@ DEPTH = {"A": 4, "B": 3}
 
 
 @njit(nogil=True)
-def product(x, w, out, small):
-    """Write x w to `out`, in groups of rows of at most `small` multiplications, if it is not 0."""
-    rows = small // w.size // 8 * 8
-    if rows < 8 or rows >= len(x):
-        np.dot(x, w, out)
-    else:
-        for low in range(0, len(x), rows):
-            np.dot(x[low : low + rows], w, out[low : low + rows])
-
-
-@njit(nogil=True)
-def products_of_training(n, small, x, h, s, g, out, w_in, w, w_out, d_in, d, d_out):
+def products_of_training(n, small, x, h, s, g, out, w_in, w, w_out, d_in, d, d_out, w_turned):
     depth = len(h)
     for _ in range(n):
         product(x, w_in, s[0], small)
@@ -39,10 +27,13 @@ def products_of_training(n, small, x, h, s, g, out, w_in, w, w_out, d_in, d, d_o
         np.dot(h[depth - 1], w_out, out)
         np.dot(h[depth - 1].T, out, d_out)
         np.dot(out, w_out.T, g)
-        for k in range(depth - 1, 0, -1):  # small groups would not be quicker here
-            np.dot(h[k - 1].T, s[k], d[k - 1])
-            np.dot(s[k], w[k - 1].T, g)
-        np.dot(x.T, s[0], d_in)
+        for k in range(depth - 1, 0, -1):
+            columns_product(h[k - 1], s[k], d[k - 1], w_turned[k - 1], small)
+            if small:
+                product(s[k], w_turned[k - 1], g, small)
+            else:
+                np.dot(s[k], w[k - 1].T, g)
+        columns_product(x, s[0], d_in, w_in, small)
 
 
 @njit(nogil=True)
@@ -68,52 +59,30 @@ def arrays(*shapes):
     return [rng.standard_normal(shape, dtype=np.float32) / 16 for shape in shapes]
 
 
-def training(net, batch):
-    """Return run(n): the products of n steps: forward, the gradient of what goes into a layer, and of its weights."""
+def training(net, batch, small=0):
+    """Return run(n): the products of n steps: forward, the gradient of what goes into a layer, and of its weights.
+
+    With `small` they are done in groups of so many multiplications, and the weights are turned beforehand.
+    """
     depth, inputs, hidden = DEPTH[net], INPUTS[net], (batch, WIDTH)
     weights = [(inputs, WIDTH), (DEPTH[net] - 1, WIDTH, WIDTH), (WIDTH, 2)]
-    operands = arrays((batch, inputs), (depth, *hidden), (depth, *hidden), hidden, (batch, 2), *weights, *weights)
-    return quickest([lambda n, small=small: products_of_training(n, small, *operands) for small in groups()])
+    room = (batch, inputs), (depth, *hidden), (depth, *hidden), hidden, (batch, 2)
+    operands = arrays(*room, *weights, *weights, weights[1])
+    return lambda n: products_of_training(n, small, *operands)
 
 
-def groups():
-    """Return how many multiplications a product may have at a time, 0 for any: the ways that there are."""
-    return sorted({0, small_product()})
-
-
-def quickest(ways):
-    """Return the one of several callables run(n) that takes the least time, by the least of five."""
-
-    def least(run):
-        run(1)
-        n = 1 + int(0.01 / timed(run, 1))
-        return min(timed(run, n) / n for _ in range(5))
-
-    return min(ways, key=least)
-
-
-def timed(run, n):
-    start = time.perf_counter()
-    run(n)
-    return time.perf_counter() - start
-
-
-def forward(net, steps, n):
+def forward(net, steps, n, small=0):
     """Return a function that does the products of `steps` steps of n points, a block at a time through all steps."""
     depth, inputs = DEPTH[net], SHARED_T[net]
     weights = arrays((inputs, WIDTH), (depth - 1, WIDTH, WIDTH), (WIDTH, 2))
     sizes = [rows.stop - rows.start for rows in blocks(n, BLOCK)]
     operands = {m: arrays((m, inputs), (depth, m, WIDTH), (m, 2)) for m in set(sizes)}
 
-    def way(small):
-        def run(n_steps):
-            for m in sizes:
-                products_forward(n_steps, small, *operands[m], *weights)
+    def run():
+        for m in sizes:
+            products_forward(steps, small, *operands[m], *weights)
 
-        return run
-
-    run = quickest([way(small) for small in groups()])
-    return lambda: run(steps)
+    return run
 
 
 def normals(n, d, steps, threads):

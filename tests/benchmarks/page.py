@@ -71,7 +71,7 @@ def measures(result):
         compare("share", "limit", "ours", lambda a, b: a / b)
         compare("limit ratio", "peer", "limit", lambda a, b: a / b)
         for name in times.keys() - {"ours", "peer", "limit"}:
-            compare(f"ratio to {name}", name, "ours", lambda a, b: a / b)
+            compare(f"beside: {name}", name, "ours", lambda a, b: a / b)
     found |= result.get("values", {})
     return {name: ((max if name in WORST else median)(each), min(each), max(each)) for name, each in found.items()}
 
@@ -157,7 +157,11 @@ def timed(results):
         row += [spread(found["share"]) if "share" in found else "—", asked(result, found, "share")]
         row += [spread(found["limit ratio"]) if "limit ratio" in found else "—"]
         rows.append(row)
-        extra = [f"{name} {spread(value)}" for name, value in found.items() if name.startswith("ratio to ")]
+        extra = [
+            f"{name.removeprefix('beside: ')} {spread(value)}"
+            for name, value in found.items()
+            if name.startswith("beside: ")
+        ]
         if extra:
             below.append(f"{result['work']}: {', '.join(extra)}.")
     head = ["work", "ours", "peer", "limit", "ratio", "asked", "share", "asked", "limit ratio"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 ROWS = {}
 
 # Why several ratios are missed that the products decide.
+SMALL_GROUPS = "the products alone, in small groups"
 EQUAL_PRODUCTS = (
     "On this processor, an AMD Zen 4, torch's products (MKL) are as fast as OpenBLAS's: 100 Gflop/s each at 1024 × 128"
     " × 128, float32. What was asked for comes from a Zen 5, where OpenBLAS's were twice as fast, 204 beside 97."

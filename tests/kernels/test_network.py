@@ -60,7 +60,7 @@ def difference(found, expected):
 def test_elementary_functions_are_those_of_the_c_library_to_rounding(dtype):
     call = build.compiled(elementary)
     x = np.linspace(-20, 20, 40_001 if FULL else 401).astype(dtype)
-    y = np.empty((5, x.size), dtype)
+    y = np.empty((7, x.size), dtype)
     call(x, y)
     exact = x.astype(np.float64)
     sigma = 1 / (1 + np.exp(-exact))
@@ -70,15 +70,17 @@ def test_elementary_functions_are_those_of_the_c_library_to_rounding(dtype):
     np.testing.assert_allclose(y[1], sigma * (1 + exact * (1 - sigma)), rtol=few, atol=few)
     np.testing.assert_allclose(y[2], exact * ndtr(exact), rtol=few, atol=few)
     np.testing.assert_allclose(y[3], ndtr(exact) + exact * bell, rtol=few, atol=few)
-    np.testing.assert_allclose(y[4], np.cos(exact), atol=few)
+    np.testing.assert_allclose(y[4], np.sin(exact), atol=few)
+    np.testing.assert_allclose(y[5], np.cos(exact), atol=few)
+    np.testing.assert_allclose(y[6], exact * ndtr(exact), rtol=few, atol=few)
 
 
 def elementary(x, y):
-    half = x.dtype.type(0.5)
     for i in range(x.size):
         y[0, i], y[1, i] = kernels.silu(x[i])
         y[2, i], y[3, i] = kernels.gelu(x[i])
-        y[4, i] = kernels.sine(x[i], half)
+        y[4, i], y[5, i] = kernels.sine_and_cosine(x[i])
+        y[6, i] = kernels.gelu_alone(x[i])
 
 
 @compiled_only
@@ -342,6 +344,61 @@ def test_the_bound_is_the_same_at_any_number_of_threads_kept_or_not():
 
 
 @compiled_only
+@pytest.mark.parametrize("width", [32, 100, 130])
+def test_samples_are_the_same_whether_progress_is_told_or_not(width):
+    model, _ = small(dtype=np.float32, width=width)
+    quiet, seen = reverse.sample(SCHEDULE, model, 600, 2, np.random.default_rng(3)), []
+    told = reverse.sample(SCHEDULE, model, 600, 2, np.random.default_rng(3), progress=seen.append)
+    np.testing.assert_array_equal(told, quiet)
+    assert seen == [*range(2, 101, 2)]
+
+
+class Silent(MLP):
+    """A network whose author wants another answer."""
+
+    def __call__(self, x, t):
+        return np.zeros_like(x)
+
+
+@compiled_only
+def test_a_subclass_that_answers_in_its_own_way_is_asked_and_not_walked_past():
+    one = Silent(rng=np.random.default_rng(0), width=8)
+    assert one.compiled_walks() is None
+    silent = reverse.sample(SCHEDULE, one, 700, 2, np.random.default_rng(3))
+    np.testing.assert_array_equal(silent, reverse.sample(SCHEDULE, one.__call__, 700, 2, np.random.default_rng(3)))
+
+
+@compiled_only
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_parameter_that_is_not_a_number_is_seen_in_the_answer(activation, dtype):
+    model, _ = small(dtype=dtype, activation=activation)
+    model.theta[0] = np.nan
+    walked = Engine(model).reverse_walk([[0.5, 0.1]], [3], [0.0], [1.0], [0.0], Streams(np.random.default_rng(0), 1))
+    assert np.isnan(walked).all()
+
+
+@compiled_only
+def test_waves_stay_waves_however_far_out():
+    model, _ = small(dtype=np.float32, point_dim=4)
+    model.parameters["weight_1"][...] = 1.0
+    x = np.array([[10.0**k, 0.1] for k in range(13)])
+    found = Engine(model).reverse_walk(x, [3], [0.0], [1.0], [0.0], Streams(np.random.default_rng(0), 13))
+    most = np.abs(model.parameters["weight_2"]).sum() * (8 + 8) + np.abs(model.theta).sum() * 16 * 16
+    assert np.abs(found).max() < most
+
+
+def test_what_does_not_fit_together_is_refused_before_a_loop_reads_beyond_it():
+    model, _ = small()
+    engine, x = Engine(model), np.zeros((20, 2))
+    with pytest.raises(ValueError, match="streams must be of these 20 points; got some of 30"):
+        engine.squared_errors(x, [1], [1.0], [1.0], Streams(np.random.default_rng(0), 30))
+    with pytest.raises(ValueError, match="each t needs one number of each kind"):
+        engine.reverse_walk(x, [1, 2, 3], [1.0], [1.0], [1.0], Streams(np.random.default_rng(0), 20))
+    assert engine.squared_errors(x[:0], [1], [1.0], [1.0], Streams(np.random.default_rng(0), 0)).shape == (1, 0)
+
+
+@compiled_only
 def test_points_of_another_dimension_are_refused_before_a_loop_reads_beyond_them():
     model, _ = small()
     with pytest.raises(ValueError, match="this network's dim; got"):
@@ -359,5 +416,5 @@ def test_a_number_of_threads_that_is_none_is_refused(threads):
         elbo.denoising_form(VP, model, np.zeros((10, 2)), np.random.default_rng(0), threads=threads)
 
 
-def test_a_complex_network_has_no_engine():
-    assert MLP(rng=np.random.default_rng(0), dtype=np.complex128).engine() is None
+def test_a_complex_network_has_no_compiled_walks():
+    assert MLP(rng=np.random.default_rng(0), dtype=np.complex128).compiled_walks() is None

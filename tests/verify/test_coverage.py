@@ -16,7 +16,7 @@ EXEMPT = {  # public names of the learner that hold no mathematics, and why
     "network.load_checkpoint": "reads a file",
     "network.load_state": "reads a file",
     "network.save": "writes a file",
-    "network.MLP.engine": "returns compiled walks, which tests/kernels judges as an implementation of their own",
+    "network.MLP.compiled_walks": "returns what tests/kernels judges as an implementation of its own",
     "network.Record": "a record of what fit reports",
     "network.TrainingDiverged": "an exception",
     "network.TrainingState": "a record of where fit stands",
