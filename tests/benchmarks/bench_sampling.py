@@ -42,8 +42,6 @@ def threads(net):
     return {"ours": if_there(partial(ours, net, 2)), "peer": if_there(partial(ours, net, 1))}
 
 
-WHY = {}  # of the share, and of the ratio on threads, by name of the row
-
 for net, ratio in (("A", 4), ("B", 2.5)):
     add(
         f"sampling-{net}",
@@ -51,7 +49,7 @@ for net, ratio in (("A", 4), ("B", 2.5)):
         peer="torch and diffusers' DDPMScheduler.step",
         limit="the matrix products of a step, in blocks of 256 points",
         target={"ratio": ratio, "share": 0.85},
-        why={"ratio": EQUAL_PRODUCTS, "share": WHY.get(f"sampling-{net}", "")},
+        why={"ratio": EQUAL_PRODUCTS},
         contestants=partial(contestants, net),
         per=T,
     )
@@ -60,7 +58,6 @@ for net, ratio in (("A", 4), ("B", 2.5)):
         f"the same, net {net}, on 2 threads",
         peer="itself on 1 thread",
         target={"ratio": 1.8},
-        why={"ratio": WHY.get(f"sampling-{net}-threads", "")},
         contestants=partial(threads, net),
         per=T,
     )

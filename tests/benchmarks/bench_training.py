@@ -86,7 +86,6 @@ TARGETS = {  # ratio, share
     ("B", 256): (3.1, 0.78),
     ("B", 1024): (2.2, 0.78),
 }
-WHY = {}  # of the share, by net and batch
 
 for (net, batch), (ratio, share) in TARGETS.items():
     add(
@@ -95,7 +94,7 @@ for (net, batch), (ratio, share) in TARGETS.items():
         peer="torch, eager, AdamW",
         limit="the matrix products of the step",
         target={"ratio": ratio, "share": share},
-        why={"ratio": EQUAL_PRODUCTS, "share": WHY.get((net, batch), "")},
+        why={"ratio": EQUAL_PRODUCTS},
         contestants=partial(contestants, net, batch),
         per=RECORD,
     )

@@ -22,7 +22,6 @@ OPTIONS = {
     "bound-model": {"point_dim": 16},
 }
 OF_VARIANCE = 4000  # points on which the best variances of the reverse steps are estimated
-WHY = {}  # by name of the row, {measure: reason}
 
 for name in toys.NAMES:
     strict = name == "moons"
@@ -32,14 +31,12 @@ for name in toys.NAMES:
         target={"energy": 1.5, "sliced": 1.5, "seconds": 10}
         if strict
         else {"energy": 2.5, "sliced": 2.5, "seconds": 20},
-        why=WHY.get(f"quality-{name}", {}),
     )
 for name in MIXTURES:
     add(
         f"bound-{name}",
         f"bound of {name.replace('_', ' ')}",
         target={"gap": 0.05, "seconds": 20},
-        why=WHY.get(f"bound-{name}", {}),
     )
 
 
