@@ -232,7 +232,7 @@ class BetasImplementation:
 
     def _at(self, name, t, **arguments):
         """Return the parts of the function's answer at one t: its value, or mean and variance."""
-        order = list(inspect.signature(_reference(name)).parameters)[1:]
+        order = _arguments(name)
         found = self._ask(name, {key: {**arguments, "t": t}[key] for key in order})
         if name not in LAWS:
             return [_array(found)]
@@ -328,6 +328,12 @@ def _compare_table(name, implementation, claimed, case, evidence):
     evidence.close(name, getattr(implementation.table, name), truth, implementation._precision, scale, at=steps)
 
 
+def _arguments(name):
+    """Return what refdiff's function of this name takes after the schedule; options by keyword are its own affair."""
+    parameters = inspect.signature(_reference(name)).parameters.values()
+    return [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY][1:]
+
+
 def _every_t_identity(name, implementation):
     """Return the claim that a function agrees with refdiff at each t of its schedule."""
     why = "At every t, beside refdiff's own function, which the catalogue judges: the first t that differs is named."
@@ -337,7 +343,7 @@ def _every_t_identity(name, implementation):
 
 def _compare_function(name, implementation, claimed, case, evidence):
     schedule, rng = implementation._schedule, np.random.default_rng(11)
-    names = [one for one in inspect.signature(_reference(name)).parameters if one not in ("schedule", "s", "t", "d")]
+    names = [one for one in _arguments(name) if one not in ("s", "t", "d")]
     points = {one: rng.standard_normal((3, 2)) + 0.4 for one in names}
     least = 2 if name in LATER else 1
     steps = np.arange(least, schedule.T + 1)
