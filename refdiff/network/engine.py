@@ -108,7 +108,8 @@ class Engine:
             some = [column[taken : taken + at_once] for column in columns]
 
             def work(i, some=some):
-                self.kernels.reverse_walk(self.net, *some[:1], x[streams.rows[i]], *some[1:], streams.generators[i])
+                added, *numbers = some
+                self.kernels.reverse_walk(self.net, added, x[streams.rows[i]], *numbers, streams.generators[i])
 
             self._in_blocks(work, streams, threads)
             if progress is not None:
