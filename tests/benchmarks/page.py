@@ -72,7 +72,7 @@ def measures(result):
         compare("ratio", "peer", "ours", lambda a, b: a / b)
         compare("share", "limit", "ours", lambda a, b: a / b)
         compare("limit ratio", "peer", "limit", lambda a, b: a / b)
-        for name in times.keys() - {"ours", "peer", "limit"}:
+        for name in sorted(times.keys() - {"ours", "peer", "limit"}):
             compare(f"beside: {name}", name, "ours", lambda a, b: a / b)
     found |= result.get("values", {})
     return {name: ((max if name in WORST else median)(each), min(each), max(each)) for name, each in found.items()}
