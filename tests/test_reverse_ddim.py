@@ -8,6 +8,7 @@ import pytest
 
 from refdiff import reverse
 from refdiff.kernels.streams import BLOCK, Streams
+from refdiff.reverse import chain, implicit, walks
 from refdiff.schedule import Schedule
 
 SHORT = Schedule.from_betas([0.3, 0.1, 0.5, 0.2, 0.4])
@@ -40,7 +41,7 @@ def ideal(schedule, var=1.0):
 def variance_of_samples(schedule, denoiser, steps, eta):
     """Return the variance of what a sampler with a linear denoiser draws, by the recursion of its coefficients."""
     var = 1.0
-    for t, a, b, c in zip(*reverse._ddim_coefficients(schedule, steps, eta)):
+    for t, a, b, c in zip(*implicit.ddim_coefficients(schedule, steps, eta)):
         slope = a + b * denoiser(np.ones(1), int(t))[0]
         var = slope**2 * var + c**2
     return var
@@ -63,7 +64,7 @@ def test_with_eta_1_each_step_is_the_ancestral_step(name):
 @pytest.mark.parametrize("steps", [1, 7, 50, [3, 4, 90, 700]])
 def test_with_eta_1_some_steps_are_ancestral_sampling_of_the_respaced_schedule(steps):
     schedule, respaced = LONG["linear"], LONG["linear"].respace(steps)
-    kept, x_T = reverse._kept_steps(schedule, steps), rng().standard_normal((5, 2))
+    kept, x_T = walks.kept_steps(schedule, steps), rng().standard_normal((5, 2))
     np.testing.assert_array_equal(schedule.alpha_bar[kept], respaced.alpha_bar)
     own = reverse.ddim_path(schedule, affine, x_T, rng(1), steps, eta=1.0)
     other = reverse.ancestral(respaced, lambda x_t, k: affine(x_t, kept[k]), x_T, rng(1))
@@ -103,7 +104,7 @@ def test_for_standard_normal_data_a_step_multiplies_by_the_cosine_of_an_angle(st
     schedule, x_T = LONG["cosine"], rng().standard_normal((6, 2))
     angle = np.arctan2(schedule.noise_rate, schedule.signal_rate)
     for s, x in reverse.ddim_path(schedule, ideal(schedule), x_T, rng(), steps):
-        kept = reverse._kept_steps(schedule, steps)
+        kept = walks.kept_steps(schedule, steps)
         above = kept[kept >= s]
         expected = x_T * np.prod(np.cos(np.diff(angle[above])))
         np.testing.assert_allclose(x, expected, rtol=1e-9, atol=1e-10)
@@ -170,8 +171,8 @@ def test_fifty_steps_and_no_noise_if_nothing_is_said():
 @pytest.mark.parametrize("steps", [5, 3, [1, 2, 4]])
 def test_the_coefficients_of_ddim_are_those_of_its_steps(steps, eta):
     x_t, z = rng().standard_normal((2, 4, 2))
-    where = reverse._kept_steps(SHORT, steps)
-    t, a, b, c = reverse._ddim_coefficients(SHORT, steps, eta)
+    where = walks.kept_steps(SHORT, steps)
+    t, a, b, c = implicit.ddim_coefficients(SHORT, steps, eta)
     np.testing.assert_array_equal(t, where[:0:-1])
     for s, *one in zip(where[-2::-1], t, a, b, c):
         p = reverse.ddim_transition(SHORT, affine, x_t, s, one[0], eta)
@@ -184,7 +185,7 @@ def test_the_coefficients_of_ddim_are_those_of_its_steps(steps, eta):
 @pytest.mark.parametrize("variance", VARIANCES, ids=["posterior", "beta", "array"])
 def test_the_coefficients_of_ancestral_sampling_are_those_of_its_steps(variance):
     x_t, z = rng().standard_normal((2, 4, 2))
-    t, a, b, c = reverse._ancestral_coefficients(SHORT, variance)
+    t, a, b, c = chain.ancestral_coefficients(SHORT, variance)
     np.testing.assert_array_equal(t, [5, 4, 3, 2, 1])
     np.testing.assert_allclose(a, SHORT.alpha[t] ** -0.5, rtol=1e-15)
     for one in zip(t[:-1], a, b, c):
@@ -210,11 +211,11 @@ def by_hand(coefficients, n, d, seed):
 @pytest.mark.parametrize("n", [3, BLOCK + 5])
 def test_samplers_draw_from_the_streams_of_their_blocks_first_x_T_and_then_the_noise_of_each_step(n):
     for variance in VARIANCES:
-        expected = by_hand(reverse._ancestral_coefficients(SHORT, variance), n, 2, seed=1)
+        expected = by_hand(chain.ancestral_coefficients(SHORT, variance), n, 2, seed=1)
         found = reverse.sample(SHORT, affine, n, 2, rng(1), variance)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     for eta in (0.0, 0.6, 1.0):
-        expected = by_hand(reverse._ddim_coefficients(SHORT, 3, eta), n, 2, seed=1)
+        expected = by_hand(implicit.ddim_coefficients(SHORT, 3, eta), n, 2, seed=1)
         found = reverse.ddim(SHORT, affine, n, 2, rng(1), 3, eta)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 

@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SURVIVORS = HERE / "survivors.md"
 MODULES = (
-    *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture", "reverse"),
+    *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture"),
+    *("reverse.variance", "reverse.walks", "reverse.chain", "reverse.implicit"),
     *("elbo.bound", "elbo.terms", "elbo.weights", "elbo.forms", "elbo.estimators"),
     *("likelihood.exact", "likelihood.importance", "network.mlp"),
 )
