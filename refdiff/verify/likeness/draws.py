@@ -313,6 +313,7 @@ def _values(name, case, rng, required, repeats, long):
         **dict.fromkeys(("eps", "v", "score", "mean", "x_prev"), eps),
         "schedule": schedule,
         "denoiser": Linear(case.slope, case.intercept, schedule.T),
+        "eta": 0.6,
         "chain": chain,
         "mean_square": np.append(1.0, np.abs(chain[1:, 0, 0])),
         "t": t,
@@ -372,6 +373,7 @@ def _options(name, case, optional, long):
     choices = {
         "variance": ["beta", "posterior"],
         "gamma": [5.0, 1.5],
+        "eta": [0.0, 0.6, 1.0],
         "convention": ["beta_1", "beta_tilde_2", 0.3],
         "decoder_var": ["beta_1", "beta_tilde_2"],
         "cov": [0.0, 0.2],

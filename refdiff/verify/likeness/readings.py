@@ -19,7 +19,7 @@ _KINDS = {
     "law": {  # an object with mean and var
         "forward": ("transition", "jump", "marginal"),
         "bayes": ("posterior", "posterior_from_eps", "posterior_from_precisions", "smoothing"),
-        "reverse": ("transition",),
+        "reverse": ("transition", "ddim_transition"),
         "gaussian": ("linear_combination", "from_natural"),
         "likelihood": ("linear_marginal",),
     },
@@ -60,7 +60,7 @@ _KINDS = {
     },
     "variance": {
         "schedule": ("beta", "beta_tilde", "one_minus_alpha_bar"),
-        "reverse": ("var", "interpolated_var", "optimal_var", "decoder_var"),
+        "reverse": ("var", "interpolated_var", "optimal_var", "decoder_var", "ddim_var"),
     },
     "power": {"schedule": ("alpha", "alpha_bar")},
     "rate": {"schedule": ("signal_rate", "noise_rate")},
