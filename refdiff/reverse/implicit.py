@@ -8,7 +8,7 @@ from refdiff.checks import call_denoiser, check_rng, points, real
 from refdiff.gaussian import Gaussian
 from refdiff.kernels.streams import threads_to_use
 from refdiff.parameterize import x_0_from_eps
-from refdiff.reverse.walks import descend, end, kept_steps, linear, start
+from refdiff.reverse.walks import check_below, descend, end, kept_steps, linear, start
 
 __all__ = ["ddim", "ddim_path", "ddim_transition", "ddim_var"]
 
@@ -51,8 +51,7 @@ def ddim_var(schedule, s, t, eta):
     [0.0, 0.0833, 0.3333]
     """
     s, t, eta = schedule.index(s, name="s", least=0), schedule.index(t), _share(eta)
-    if not np.all(np.less(s, t)):
-        raise ValueError(f"s must be below t; got s = {np.max(s)} and t = {np.min(t)}. Sampling runs down from t to s.")
+    check_below(s=s, t=t)
     one_minus, log_alpha_bar = schedule.one_minus_alpha_bar, schedule.log_alpha_bar
     return eta**2 * one_minus[s] / one_minus[t] * -np.expm1(log_alpha_bar[t] - log_alpha_bar[s])
 
