@@ -166,7 +166,8 @@ def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identity: ``reverse.ddim_path``.
+    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identities: ``reverse.ddim_path``,
+    ``reverse.solvers_of_one_point``.
     """
     yield from _ddim(schedule, denoiser, x_T, check_rng(rng).standard_normal, steps, eta)
 
@@ -222,7 +223,8 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identity: ``reverse.ddim``.
+    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identities: ``reverse.ddim``,
+    ``reverse.solvers_begin_alike``.
 
     Examples
     --------

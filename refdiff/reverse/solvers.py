@@ -182,7 +182,8 @@ def dpmpp_2m(schedule, denoiser, n, d, rng, steps=20, *, progress=None):
     Notes
     -----
     Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2; :func:`dpmpp_2m_path` gives the path.
-    Identity: ``reverse.dpmpp_2m``.
+    Identities: ``reverse.dpmpp_2m``,
+    ``reverse.solvers_begin_alike``.
 
     Examples
     --------
@@ -333,7 +334,8 @@ def heun(schedule, denoiser, n, d, rng, steps=20, *, progress=None):
 
     Notes
     -----
-    Source: Karras et al. (2022), Algorithm 1; :func:`heun_path` gives the path. Identity: ``reverse.heun``.
+    Source: Karras et al. (2022), Algorithm 1; :func:`heun_path` gives the path. Identities: ``reverse.heun``,
+    ``reverse.solvers_begin_alike``.
 
     Examples
     --------
