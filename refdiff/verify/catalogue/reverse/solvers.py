@@ -108,15 +108,20 @@ def follows(evidence, case, path, walk_down):
     evidence.close("x_0 by the steps themselves", x[0], truth[0], 1e-11)
 
 
+def together(trial, samples, laws):
+    """Judge several samples (n, d), each with its law, as columns of two statistics."""
+    mean = np.concatenate([np.broadcast_to(mean, x.shape[1:]) for x, (mean, _) in zip(samples, laws)])
+    var = np.concatenate([np.full(x.shape[1:], var) for x, (_, var) in zip(samples, laws)])
+    trial.mean("mean", np.hstack(samples), mean, var)
+    trial.var("variance", np.hstack(samples), mean, var)
+
+
 def path_is_normal(trial, case, path, walk_down):
     """Judge the law of x_0, and of x after two steps, of paths with an affine denoiser."""
     denoiser, walked = affine(case), pairs(case, case.T)
     x = dict(path(case.schedule, denoiser, trial.rng.standard_normal((trial.n, case.d)), case.T))
-    for s in (walked[1][0], 0):
-        mean, var = law(case, walk_down, denoiser, s, walked)
-        name = f"t = {s}" if s else "the end"
-        trial.mean(f"mean at {name}", x[s], mean, var)
-        trial.var(f"variance at {name}", x[s], mean, var)
+    where = walked[1][0], 0
+    together(trial, [x[s] for s in where], [law(case, walk_down, denoiser, s, walked) for s in where])
 
 
 def samples_move(evidence, case, sample, walk_down):
@@ -133,12 +138,9 @@ def samples_move(evidence, case, sample, walk_down):
 
 def samples_are_normal(trial, case, sample, walk_down):
     """Judge the law of samples, by all steps and by some."""
-    denoiser = affine(case)
-    for what, number in (("all", case.T), ("three", 3)):
-        x_0 = sample(case.schedule, denoiser, trial.n, case.d, trial.rng, number)
-        mean, var = law(case, walk_down, denoiser, 0, pairs(case, number))
-        trial.mean(f"mean of x_0, {what} steps", x_0, mean, var)
-        trial.var(f"variance of x_0, {what} steps", x_0, mean, var)
+    denoiser, numbers = affine(case), (case.T, 3)
+    x_0 = [sample(case.schedule, denoiser, trial.n, case.d, trial.rng, number) for number in numbers]
+    together(trial, x_0, [law(case, walk_down, denoiser, 0, pairs(case, number)) for number in numbers])
 
 
 @identity(
@@ -150,7 +152,7 @@ def samples_are_normal(trial, case, sample, walk_down):
     r" r = \frac{\lambda_t - \lambda_{t_{\text{before}}}}{\lambda_s - \lambda_t}, \qquad"
     r" \lambda = \log\frac a\sigma",
     source="Lu et al. (2022b), DPM-Solver++, Algorithm 2",
-    statistics=4,
+    statistics=3,
     coincides="Where both predictions are the same, what is made of them does not show. Where all steps in lambda are"
     " equal, r = 1 is its own inverse, and h is the h before.",
 )
@@ -189,7 +191,7 @@ class Dpmpp2mStep:
         )
         D = middle(case, x_0, x_0 + shift, s, t, t_before)
         mean = variation_of_constants(case, D, signal[t] * x_0, s, t)
-        trial.conditional("x_s", x_s, mean, marginal(case.beta, s)[1], x_0=x_0, shift=shift)
+        trial.conditional("x_s", x_s, mean, marginal(case.beta, s)[1], shift=shift)
 
 
 @identity(
@@ -200,7 +202,7 @@ class Dpmpp2mStep:
     r" D_k = \hat x_0(\tau_k) + \frac{h_k}{2 h_{k+1}}\left[\hat x_0(\tau_k) - \hat x_0(\tau_{k+1})\right], \quad"
     r" D_K = \hat x_0(\tau_K), \quad D_1 = \hat x_0(\tau_1), \quad \tau_0 = 0",
     source="Lu et al. (2022b), DPM-Solver++, Algorithm 2",
-    statistics=4,
+    statistics=2,
     coincides="With one step or two there is nothing to remember: it is DDIM with eta = 0.",
 )
 class Dpmpp2mPath:
@@ -221,7 +223,7 @@ class Dpmpp2mPath:
     states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \;\Longrightarrow\; x_0 = A x_T + B \sim"
     r" \mathcal{N}(B, A^2 I), \qquad A, B \text{ by recursion over two steps}",
     source="Lu et al. (2022b), DPM-Solver++, Algorithm 2",
-    statistics=4,
+    statistics=2,
     coincides="With many steps one more or less, and the last alpha_bar, hardly show.",
 )
 class Dpmpp2mSamples:
@@ -243,7 +245,7 @@ class Dpmpp2mSamples:
     r" y'_s = y_t + (\sigma_s - \sigma_t)\,\hat\epsilon(x_t, t), \qquad y = \frac x{\sqrt{\bar\alpha}}, \qquad"
     r" \sigma = \sqrt{\frac{1 - \bar\alpha}{\bar\alpha}}",
     source="Karras et al. (2022), Algorithm 1",
-    statistics=4,
+    statistics=2,
     coincides="Where eps_hat is the same at both ends, one slope is as good as the mean of two.",
 )
 class HeunStep:
@@ -276,11 +278,9 @@ class HeunStep:
         def denoiser(x_t, t):
             return 3 * t / case.T * straight(x_t, t)  # the more it differs from step to step, the more there is to see
 
-        for what, (s, t) in {"early": (case.s, case.t), "late": (case.T - 1, case.T)}.items():
-            x_s = claimed.reverse.heun_step(case.schedule, denoiser, x_t, s, t)
-            mean, var = law(case, predict_and_correct, denoiser, s, [(s, t)])
-            trial.mean(f"mean of x_s, {what}", x_s, mean, var)
-            trial.var(f"variance of x_s, {what}", x_s, mean, var)
+        steps = (case.s, case.t), (case.T - 1, case.T)
+        x_s = [claimed.reverse.heun_step(case.schedule, denoiser, x_t, *one) for one in steps]
+        together(trial, x_s, [law(case, predict_and_correct, denoiser, one[0], [one]) for one in steps])
 
 
 @identity(
@@ -290,7 +290,7 @@ class HeunStep:
     r"\frac{\hat\epsilon(x_{\tau_k}, \tau_k) + \hat\epsilon(x'_{\tau_{k-1}}, \tau_{k-1})}2, \quad k = K, \ldots, 2,"
     r" \qquad y_0 = y_{\tau_1} - \sigma_{\tau_1}\,\hat\epsilon(x_{\tau_1}, \tau_1)",
     source="Karras et al. (2022), Algorithm 1",
-    statistics=4,
+    statistics=2,
     coincides="With one step it is DDIM.",
 )
 class HeunPath:
@@ -321,7 +321,7 @@ class HeunPath:
     states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \;\Longrightarrow\; x_0 = A x_T + B \sim"
     r" \mathcal{N}(B, A^2 I), \qquad A, B \text{ by recursion}",
     source="Karras et al. (2022), Algorithm 1",
-    statistics=4,
+    statistics=2,
     coincides="Where alpha_bar_T is 0 nearly, N(0, I) and N(0, (1 - alpha_bar_T) I) are one.",
 )
 class HeunSamples:
@@ -344,7 +344,7 @@ class HeunSamples:
     r" x_{\tau_k} = \sqrt{\bar\alpha_{\tau_k}}\,x_0 + \sqrt{1 - \bar\alpha_{\tau_k}}\,\epsilon"
     r" \quad\text{whatever the steps}",
     source="definition: for data at one point x_0_hat is constant, and the flow is straight",
-    statistics=9,
+    statistics=2,
     coincides="Whatever is made of two predictions, if they are the same.",
 )
 class SolversOfOnePoint:
@@ -378,11 +378,14 @@ class SolversOfOnePoint:
         signal, std = rates(case)
         x_0 = case.spread_out(trial.n, trial.rng)
         eps = trial.rng.standard_normal(x_0.shape)
-        for name, path in SolversOfOnePoint.paths(claimed, case).items():
+        noise, ends = [], []
+        for path in SolversOfOnePoint.paths(claimed, case).values():
             (s, x), (_, end) = path(told(case, x_0), signal[-1] * x_0 + std[-1] * eps, 2)
-            trial.mean(f"{name}: mean", x, signal[s] * x_0, std[s] ** 2)
-            trial.var(f"{name}: variance", x, signal[s] * x_0, std[s] ** 2)
-            trial.mean(f"{name}: no noise is left", end, x_0, 0.0, weight=eps)
+            noise.append((x - signal[s] * x_0) / std[s])
+            ends.append(end)
+        trial.var("noise on the way", np.hstack(noise), 0.0, 1.0)
+        x_0, eps = (np.hstack([one] * len(ends)) for one in (x_0, eps))
+        trial.mean("no noise at the end", np.hstack(ends), x_0, 0.0, weight=eps)
 
 
 @identity(
@@ -391,7 +394,7 @@ class SolversOfOnePoint:
     states=r"K = 1, \; \eta = 0, \text{ one seed} \;\Longrightarrow\; \text{one } x_T \sim \mathcal{N}(0, I)"
     r" \text{ and one } x_0 = \hat x_0(x_T, T)",
     source="definition: a first step has nothing to remember, and a last one no second slope",
-    statistics=6,
+    statistics=2,
     coincides="Where alpha_bar_T is 0 nearly, N(0, I) and N(0, (1 - alpha_bar_T) I) are one.",
 )
 class SolversBeginAlike:
@@ -425,7 +428,6 @@ class SolversBeginAlike:
     def monte_carlo(claimed, case, trial):
         denoiser, seed = affine(case), int(trial.rng.integers(2**32))
         mean, var = law(case, multistep, denoiser, 0, [(0, case.T)])
-        for name, sample in SolversBeginAlike.samplers(claimed, case).items():
-            x_0 = sample(denoiser, trial.n, np.random.default_rng(seed))
-            trial.mean(f"{name}: mean of x_0", x_0, mean, var)
-            trial.var(f"{name}: variance of x_0", x_0, mean, var)
+        samplers = SolversBeginAlike.samplers(claimed, case).values()
+        x_0 = [sample(denoiser, trial.n, np.random.default_rng(seed)) for sample in samplers]
+        together(trial, x_0, [(mean, var)] * len(x_0))

@@ -48,14 +48,11 @@ def numbers(case):
     return [number for number in sorted({1, 2, 3, case.T // 3, case.T - 1, case.T}) if 1 <= number <= case.T]
 
 
-def noise_found(trial, case, claims):
-    """Judge the variance of x at the steps chosen, for data 0: those that are right have so much noise there.
-
-    `claims` are what is chosen and what is right, by name.
-    """
+def noise_found(trial, case, claimed, truth):
+    """Judge the variance of x at the steps chosen, for data 0: those that are right have so much noise there."""
     x, noise = walk(case.schedule, np.zeros((trial.n, 1)), trial.rng)[..., 0], path_weights(case.beta)[1]
-    for what, (claimed, truth) in claims.items():
-        trial.var(f"noise at the steps, {what}", x[np.asarray(claimed)].T, 0.0, (noise[truth] ** 2).sum(axis=1))
+    claimed, truth = np.concatenate(claimed), np.concatenate(truth)
+    trial.var("noise at the steps", x[claimed].T, 0.0, (noise[truth] ** 2).sum(axis=1))
 
 
 @identity(
@@ -63,7 +60,7 @@ def noise_found(trial, case, claims):
     judges="reverse.even_steps",
     states=r"\tau_k = \left\lfloor \frac{k T}{K} \right\rfloor, \qquad k = 1, \ldots, K",
     source='Song, Meng & Ermon (2021), appendix D.2, "linear"',
-    statistics=2,
+    statistics=1,
     coincides="With K = T all steps are kept, and with K = 1 the last.",
 )
 class EvenSteps:
@@ -86,14 +83,9 @@ class EvenSteps:
     @staticmethod
     def monte_carlo(claimed, case, trial):
         case = finer(case)
-        noise_found(
-            trial,
-            case,
-            {
-                f"{number} of them": (claimed.reverse.even_steps(case.schedule, number), EvenSteps.truth(case, number))
-                for number in (3, case.T // 2 + 1)
-            },
-        )
+        numbers = 3, case.T // 2 + 1
+        chosen = [claimed.reverse.even_steps(case.schedule, number) for number in numbers]
+        noise_found(trial, case, chosen, [EvenSteps.truth(case, number) for number in numbers])
 
 
 @identity(
@@ -103,7 +95,7 @@ class EvenSteps:
     r" \ell_k = \ell(t_1) + \frac{k - 1}{K - 1}\left[\ell(T) - \ell(t_1)\right], \qquad"
     r" \ell(t) = \log\frac{\bar\alpha_t}{1 - \bar\alpha_t}",
     source="Lu et al. (2022a), DPM-Solver",
-    statistics=2,
+    statistics=1,
     coincides="With K = 2 there are only the ends, and with K = T all steps. Half of log SNR, or the log of sigma, has"
     " the same grid.",
 )
@@ -129,15 +121,9 @@ class LogSnrSteps:
     @staticmethod
     def monte_carlo(claimed, case, trial):
         case = finer(case)
-        u = log_sigma(case)
-        noise_found(
-            trial,
-            case,
-            {
-                f"{number} of them": (claimed.reverse.log_snr_steps(case.schedule, number), nearest(u, number, 1))
-                for number in (5, case.T // 2)
-            },
-        )
+        numbers, u = (5, case.T // 2), log_sigma(case)
+        chosen = [claimed.reverse.log_snr_steps(case.schedule, number) for number in numbers]
+        noise_found(trial, case, chosen, [nearest(u, number, 1) for number in numbers])
 
 
 @identity(
@@ -148,7 +134,7 @@ class LogSnrSteps:
     r" + \frac{k - 1}{K - 1}\left[\sigma(T)^{1/\rho} - \sigma(t_1)^{1/\rho}\right], \qquad"
     r" \sigma(t) = \sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}",
     source="Karras et al. (2022), eq. 5",
-    statistics=3,
+    statistics=1,
     coincides="With K = 2 there are only the ends, and with K = T all steps; rho = 1 is its own inverse.",
 )
 class EdmSteps:
@@ -180,14 +166,6 @@ class EdmSteps:
     @staticmethod
     def monte_carlo(claimed, case, trial):
         case = finer(case)
-        noise_found(
-            trial,
-            case,
-            {
-                f"{number} of them, rho = {rho}": (
-                    claimed.reverse.edm_steps(case.schedule, number, rho),
-                    EdmSteps.truth(case, number, rho),
-                )
-                for number, rho in ((5, 7.0), (5, 2.0), (case.T // 2, 7.0))
-            },
-        )
+        choices = (5, 7.0), (5, 2.0), (case.T // 2, 7.0)
+        chosen = [claimed.reverse.edm_steps(case.schedule, *one) for one in choices]
+        noise_found(trial, case, chosen, [EdmSteps.truth(case, *one) for one in choices])
