@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from refdiff import reverse
+from refdiff import reverse, toys
 from refdiff.mixture import GaussianMixture
 from refdiff.network import MLP
 from refdiff.parameterize import x_0_from_eps
@@ -160,6 +160,22 @@ def test_a_small_h_beside_a_large_one_does_not_lower_the_order(solver):
         uneven[1:-1:2] += stride // 2  # steps of a half and of one and a half
         errors.append(np.linalg.norm(dict(path(SMOOTH, denoiser, X_T, uneven))[STOP] - truth))
     assert abs(order(errors) - 2) <= 0.1
+
+
+def test_a_few_steps_of_heun_are_better_spread_evenly_than_over_log_snr():
+    schedule, x_T = Schedule.vp(1000), rng().standard_normal((100, 2))
+    denoiser = GaussianMixture(*toys.eight_gaussians_mixture()).denoiser(schedule)
+
+    def end(path, steps):
+        *_, (_, x_0) = path(schedule, denoiser, x_T, steps)
+        return x_0
+
+    truth = end(reverse.dpmpp_2m_path, reverse.log_snr_steps(schedule, 200))
+    even, over_log_snr = (
+        np.linalg.norm(end(reverse.heun_path, choose(schedule, 5)) - truth, axis=1).mean()
+        for choose in (reverse.even_steps, reverse.log_snr_steps)
+    )
+    assert 4 * even < over_log_snr
 
 
 # --------------------------------------------------------------------------------- what is equal to what

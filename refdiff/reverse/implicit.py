@@ -139,6 +139,10 @@ def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
 
     With eta = 0 the path is a function of x_T, and `rng` is not used. Nothing is drawn for the last step in any case.
 
+    K calls of the denoiser. With eta = 0 it is Euler's method for the probability flow, dy / dsigma = eps_hat with
+    y = x / sqrt(alpha_bar), of order 1; :func:`dpmpp_2m_path` and :func:`heun_path` are of order 2. With eta = 1 it is
+    of weak order 1.
+
     Parameters
     ----------
     schedule : Schedule
@@ -194,9 +198,10 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
     .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{\tau_{k-1}} \sim q_\sigma(x_{\tau_{k-1}} \mid x_{\tau_k},
         \hat x_0), \quad k = K, \ldots, 1, \qquad \tau_K = T, \; \tau_0 = 0
 
-    Its error falls with the number of steps. For data N(0, I) and their ideal denoiser each step with eta = 0
-    multiplies x by cos(theta_t - theta_s), where cos^2 theta = alpha_bar, so that K steps draw points of a variance
-    that is short of 1 by (pi / 2)^2 / K if the angles are even.
+    Of order 1, as :func:`ddim_path` says, with K calls of the denoiser: its error falls with the number of steps. For
+    data N(0, I) and their ideal denoiser each step with eta = 0 multiplies x by cos(theta_t - theta_s), where
+    cos^2 theta = alpha_bar, so that K steps draw points of a variance that is short of 1 by (pi / 2)^2 / K if the
+    angles are even.
 
     Parameters
     ----------

@@ -265,6 +265,9 @@ def heun_path(schedule, denoiser, x_T, steps=20):
 
     The last step is Euler's, since at sigma = 0 there is no noise to predict: it returns x_0_hat, as DDIM's does.
 
+    What is wrong with a second slope counts (sigma_t - sigma_s) / 2 times, in y: beside the noise at s that is much if
+    sigma_t is many times sigma_s. So a few steps are better spread evenly, :func:`even_steps`, than over log SNR.
+
     Of order 2 in the largest step, down to tau_1; the error of the last step is a matter of tau_1 alone. 2 K - 1 calls
     of the denoiser: K = (calls + 1) // 2 steps cost no more than `calls`.
 

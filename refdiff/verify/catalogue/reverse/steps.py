@@ -74,7 +74,7 @@ class EvenSteps:
     @staticmethod
     def exact(claimed, case, evidence):
         for one in (case, finer(case)):
-            for number in range(1, one.T + 1):
+            for number in numbers(one):
                 found = claimed.reverse.even_steps(one.schedule, number)
                 same(evidence, f"{number} of {one.T}", found, EvenSteps.truth(one, number))
         evidence.refuses("more steps than there are", claimed.reverse.even_steps, case.schedule, case.T + 1)
