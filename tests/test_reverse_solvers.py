@@ -384,7 +384,11 @@ def test_no_exponent_leads_out_of_range(rho):
 X = np.full((3, 2), 0.5)
 PURE = Schedule.reciprocal(5)
 REFUSED = [
-    (lambda: reverse.dpmpp_2m_step(SHORT, X, X, X, 0, 2, 3), "s must be at least 1 in a step of second order; got 0"),
+    (
+        lambda: reverse.dpmpp_2m_step(SHORT, X, X, X, 0, 2, 3),
+        "s must be at least 1 in a step of second order; got 0, where lambda is infinite and there is no noise to"
+        " predict. The step to 0 is of first order: it returns x_0_hat.",
+    ),
     (lambda: reverse.dpmpp_2m_step(SHORT, X, X, X, 2, 2, 3), "s must be below t; got s = 2 and t = 2."),
     (
         lambda: reverse.dpmpp_2m_step(SHORT, X, X, X, 1, 3, 3),
@@ -408,7 +412,11 @@ REFUSED = [
     (lambda: reverse.log_snr_steps(SHORT, 5, 2), "number must be at most T - first + 1 = 4; got 5. Steps are kept"),
     (lambda: reverse.edm_steps(SHORT, 1, 7.0, 6), "first must be at most T = 5; got 6."),
     (lambda: reverse.edm_steps(SHORT, 2, 0.0), "rho must be one number > 0; got 0.0."),
-    (lambda: reverse.edm_steps(PURE, 2), "schedule must have alpha_bar_T > 0; got alpha_bar_T = 0 at T = 5"),
+    (
+        lambda: reverse.edm_steps(PURE, 2),
+        "schedule must have alpha_bar_T > 0; got alpha_bar_T = 0 at T = 5, pure noise: log SNR is -inf there and no"
+        " even grid reaches it. Choose even_steps, or steps that end below T.",
+    ),
     (lambda: reverse.log_snr_steps(PURE, 2), "schedule must have alpha_bar_T > 0; got alpha_bar_T = 0 at T = 5"),
 ]
 
