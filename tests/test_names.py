@@ -38,6 +38,7 @@ VALUES = {  # a right value for each argument, by its name
     **{"beta_1": 0.1, "beta_T": 0.2, "beta_min": 0.1, "beta_max": 2.0, "max_beta": 0.9, "log_weights": X},
     **{"mixture": GaussianMixture([1.0], X[:1], 1.0), "eps_loss": np.full(4, 0.1), "probability": np.full(4, 0.25)},
     **{"width": 4, "depth": 1, "time_dim": 4, "dim": 2, "value": [1.0], "eta": 0.5},
+    **{"x_0_hat": X, "x_0_hat_before": X, "t_before": 3, "number": 2},
     **{"sde": VP(), "u": 1, "start": 0.2, "log_snr": 0.0, "divergence": lambda x, s: np.zeros(x.shape[:-1])},
 }
 POINTWISE = {"weights": np.ones((4, 1)), "means": np.zeros((4, 1, 2)), "variances": np.ones((4, 1, 2))}
@@ -47,6 +48,7 @@ OTHERWISE = {  # where a name means another thing
     "gaussian.full_kl": dict.fromkeys("qp", FullGaussian([0.0, 0.0], np.eye(2))),
     "reverse.ddim": {"steps": 2},
     "reverse.ddim_path": {"steps": 2},
+    **{f"reverse.{name}": {"steps": 2} for name in ["dpmpp_2m", "dpmpp_2m_path", "heun", "heun_path"]},
     "reverse.interpolated_var": {"v": np.full(5, 0.5)},
     "reverse.optimal_var": {"eps_loss": np.full(5, 0.1)},
     "elbo.discretized_log_likelihood": {"x": [-1.0, 1.0], "mean": [0.0, 0.0]},
