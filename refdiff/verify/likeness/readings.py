@@ -31,6 +31,7 @@ _KINDS = {
             *("eps_from_score", "eps_from_mean", "v_from_x_0", "v_from_eps", "score_from_x_0", "score_from_eps"),
             *("mean_from_x_0", "mean_from_eps"),
         ),
+        "reverse": ("dpmpp_2m_step", "heun_step"),
         "mixture.GaussianMixture": ("score",),
     },
     "loss": {  # in nats; the sign is a convention, and so is whether coordinates are summed
