@@ -49,8 +49,8 @@ def even_times(steps, start=1.0, stop=1e-3):
 
     .. math:: s_k = \text{start} + \frac kK\,(\text{stop} - \text{start}), \qquad k = 0, \ldots, K
 
-    They do not look at the equation. For VP and sub-VP signal and noise change slowly in s at both ends, for VE even
-    times are levels sigma(s) in geometric progression.
+    They do not look at the equation. For VE they are levels sigma(s) in geometric progression; for VP and sub-VP the log
+    SNR falls faster at both ends than in between.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def even_times(steps, start=1.0, stop=1e-3):
 
     Notes
     -----
-    Source: Song et al. (2021), appendix D.4, where s ends at 1e-5 for images. Identity: ``continuous.grids``.
+    Source: the convention of Song et al. (2021), whose code stops at 1e-3. Identity: ``continuous.grids``.
 
     Examples
     --------

@@ -90,9 +90,11 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
 
     First noise is added, so that the point belongs to a higher level; then Heun's step leads down from there. Adding
     noise is exact, so the order is that of Heun's step with or without: of order 2 for churn = 0, which draws nothing
-    and gives a function of x, and of weak order 2 for any fixed churn. The scores asked for are two a step. A last step
-    to s = 0 is Euler's, whose end is the denoiser's x_0, and asks for none at 0; such a step is as short as the grid
-    makes it, and with :func:`edm_times` and rho >= 1 costs no order.
+    and gives a function of x, and of weak order 2 for any fixed churn. Only a churn that grows with K, so that each
+    level is raised by the same share of itself, leaves a bias that no number of steps removes.
+
+    The scores asked for are two a step. A last step to s = 0 is Euler's, whose end is the denoiser's x_0, and asks for
+    none at 0; it is as short as the grid makes it, and with :func:`edm_times` and rho >= 1 costs no order.
 
     No level goes beyond s = 1: r_hat is at most the ratio there, so that a first step from s = 1 adds nothing. Karras
     et al. add noise between two levels only; here it is added everywhere.

@@ -25,9 +25,9 @@ def evenly(first, last, k=None):
     judges=("continuous.even_times", "continuous.log_snr_times", "continuous.edm_times"),
     states=r"s_k, \quad \lambda(s_k), \quad r(s_k)^{1/\rho} \quad\text{of even distances},"
     r" \qquad \lambda = \log\mathrm{SNR}, \quad r = \frac{\sigma_s}{a_s}, \qquad k = 0, \ldots, K",
-    source="Song et al. (2021), appendix D.4; Lu et al. (2022); Karras et al. (2022), eq. 5",
+    source="the convention of Song et al. (2021); Lu et al. (2022); Karras et al. (2022), eq. 5",
     statistics=6,
-    coincides="One step, which has only its ends; for VE all that is even in s or log SNR, where sigma_min is nothing.",
+    coincides="One step, which has only its ends; even in s and in log SNR for VE, where sigma_min is next to nothing.",
 )
 class Grids:
     """The law of x_s, known without the equation, says what a time means. By chance: the noise that points have there
