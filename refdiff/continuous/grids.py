@@ -49,7 +49,7 @@ def even_times(steps, start=1.0, stop=1e-3):
 
     .. math:: s_k = \text{start} + \frac kK\,(\text{stop} - \text{start}), \qquad k = 0, \ldots, K
 
-    They do not look at the equation. For VE they are levels sigma(s) in geometric progression; for VP and sub-VP the log
+    They do not look at the equation. For VE they are levels sigma(s) in geometric progression; for VP and sub-VP log
     SNR falls faster at both ends than in between.
 
     Parameters

@@ -113,8 +113,8 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
     churn : float
         At least 0. Over all K steps the ratio is multiplied by (1 + churn / K)^K, on the way down: nearly e^churn.
     inflation : float
-        S, by which the standard deviation of added noise is multiplied; Karras et al. use 1 to 1.007, to make up for
-        denoisers that remove too much. With any other number than 1 the law that is sampled is another.
+        S, by which the standard deviation of added noise is multiplied. Karras et al. take numbers barely above 1, to
+        make up for denoisers that remove too much; with any number but 1 the law that is sampled is another.
     progress : callable, optional
         Called as ``progress(taken)`` after each step, with how many have been taken.
 

@@ -139,13 +139,13 @@ def euler_maruyama(sde, score, x, rng, times, *, progress=None):
     .. math:: x_s = x_u - (u - s)\left[f(u)\,x_u - g(u)^2\,\nabla\log q_u(x_u)\right] + \sqrt{u - s}\;g(u)\,z, \qquad
         z \sim \mathcal{N}(0, I)
 
-    Of weak order 1: where the longest step goes to 0, the error of any mean over x_s does in proportion. It asks for
-    the score once a step.
+    Of weak order 1: as the steps become short, the error of the mean of any smooth function of x_s falls in proportion.
+    It asks for the score once a step.
 
     **Every step has its noise, the last one too.** What arrives is then a draw from an approximation of q_s at the last
     s, as on every step before. The variance that this step gives is right up to (u - s)^2, and without noise it would
-    be short by (u - s) g(u)^2. That is the better bargain only for data that are narrow beside the last step: then
-    stop earlier, at an s > 0, and take the mean of what is left, E[x_0 | x_s], which is a denoiser's answer.
+    be short by (u - s) g(u)^2. To leave it out is the better bargain only for data that are narrow beside the last
+    step: for them stop at some s > 0, and take the mean of what is left, E[x_0 | x_s], which is a denoiser's answer.
 
     Parameters
     ----------

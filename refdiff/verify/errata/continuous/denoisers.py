@@ -80,7 +80,7 @@ def looked_up(row):
 
 @erratum(
     "between-steps-rounded-down",
-    source="yang-song/score_sde_pytorch, sampling.py: .long() of a time, there for the tables of the chain",
+    source="yang-song/score_sde_pytorch, sampling.py: timesteps cut off by .long(), there for the tables of the chain",
     says=r"\hat\epsilon(x, s) = \hat\epsilon(x, \lfloor sT \rfloor)",
     correct=r"\hat\epsilon(x, s) = (1 - w)\,\hat\epsilon(x, t) + w\,\hat\epsilon(x, t + 1), \quad t + w = sT",
     replaces="continuous.denoiser_between_steps",
@@ -93,8 +93,7 @@ def the_step_below(denoiser, T):
 
 @erratum(
     "between-steps-rounded",
-    source="yang-song/score_sde_pytorch#2, which asks for it; that it makes samplers jump is seen in steps shorter"
-    " than 1/T",
+    source="yang-song/score_sde_pytorch#2, which asks for it",
     says=r"\hat\epsilon(x, s) = \hat\epsilon(x, \operatorname{round}(sT))",
     correct=r"\hat\epsilon(x, s) = (1 - w)\,\hat\epsilon(x, t) + w\,\hat\epsilon(x, t + 1), \quad t + w = sT",
     replaces="continuous.denoiser_between_steps",

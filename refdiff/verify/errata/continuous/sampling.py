@@ -107,12 +107,12 @@ def step_at_the_new_time(sde, score, x, u, s):
 @erratum(
     "euler-maruyama-by-one-over-K",
     source="yang-song/score_sde_pytorch, sampling.py, EulerMaruyamaPredictor: steps of 1/N between times that are"
-    " (1 - eps) / (N - 1) apart",
+    " (1 - eps) / (N - 1) apart, the same for its N = 1000 and eps = 1e-3",
     says=r"x_s = x_u - \frac1K\left[f x_u - g^2\,\nabla\log q_u\right] + \frac{1}{\sqrt K}\,g\,z",
     correct=r"x_s = x_u - (u - s)\left[f x_u - g^2\,\nabla\log q_u\right] + \sqrt{u - s}\;g\,z",
     replaces="continuous.euler_maruyama_path",
     rejected_by="continuous.euler_maruyama",
-    coincides="even times from 1 to 0, of which there are K + 1; there, with N = 1000, it is off by a tenth of a step",
+    coincides="K even steps from 1 to 0",
 )
 def path_by_one_over_K(sde, score, x, rng, times):
     h = 1 / (len(times) - 1)
@@ -308,8 +308,8 @@ def edm_with_noise_by_the_difference(sde, score, x, rng, times, churn=0.0, infla
 
 @erratum(
     "edm-churn-by-the-larger",
-    source="Comfy-Org/ComfyUI#13820, found in review; in use in Koishi-Star/Euler-Smea-Dyn-Sampler#11, where it leaves"
-    " stripes",
+    source="Comfy-Org/ComfyUI#13820, found in review; Koishi-Star/Euler-Smea-Dyn-Sampler#11, where it is"
+    " suspected of stripes",
     says=r"\gamma = \max\left(\frac{\text{churn}}{K}, \sqrt2 - 1\right)",
     correct=r"\gamma = \min\left(\frac{\text{churn}}{K}, \sqrt2 - 1\right)",
     replaces="continuous.edm_path",
