@@ -502,6 +502,9 @@ REFUSED = {
     r"u must be after s; got u = 0.4 and s = 0.5": lambda: continuous.euler_maruyama_transition(
         VP(), SCORE, X, 0.4, 0.5
     ),
+    r"u must be after s; got u = 0.5 and s = 0.5": lambda: continuous.euler_maruyama_transition(
+        VP(), SCORE, X, 0.5, [0.4, 0.5, 0.3]
+    ),
     r"u runs over \[0, 1\]; got 4": lambda: continuous.euler_maruyama_transition(VP(), SCORE, X, 4, 0.5),
     r"u must be one number or have one entry per point": lambda: continuous.euler_maruyama_transition(
         VP(), SCORE, X, [0.9, 0.8], 0.5

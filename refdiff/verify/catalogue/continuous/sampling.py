@@ -120,10 +120,10 @@ def noise_alone(evidence, what, path, steps):
 
 
 def ends_as_its_path(evidence, what, end, path, steps):
-    """Record whether a function ends where its path does, bit for bit, and tells its progress on the way."""
+    """Record whether a function ends where its path does, and tells its progress on the way."""
     told = []
     found, (*_, (_, last)) = end(progress=told.append), path
-    evidence.true(f"{what}: ends where its path does", np.array_equal(found, last))
+    evidence.close(f"{what}: ends where its path does", found, last, scale=1 + np.abs(last).max())
     evidence.true(f"{what}: progress is told of each step", told == list(range(1, steps + 1)))
 
 
@@ -423,7 +423,7 @@ class Edm:
         walked(evidence, what, list(claimed.continuous.edm_path(process, noting, x, rng, times)), truth, times)
         evidence.true(f"{what}: nothing drawn", rng.random() == rng_of(case).random())
         pairs = [one for u, s in pairwise(times.tolist()) for one in ((u, s) if s else (u,))]
-        evidence.true(f"{what}: two scores a step, none at 0", asked == pairs)
+        evidence.close(f"{what}: two scores a step, none at 0", asked, pairs)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -466,7 +466,7 @@ class PredictorCorrector:
 
                 what = f"{process.name}: {corrections} corrections"
                 one_seed_two_laws(evidence, what, run, parts, case, law, times)
-                zeros = np.zeros((MANY // 2, case.d))
+                zeros = np.zeros((MANY, case.d))
                 noise_alone(evidence, what, run(None, zeros), [parts(None, u, s) for u, s in steps])
 
                 def end(process=process, corrections=corrections, **options):
