@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -144,6 +145,21 @@ def check_mixture(mixture):
     """Refuse what is no GaussianMixture."""
     if not isinstance(mixture, GaussianMixture):
         raise TypeError(f"mixture must be a GaussianMixture; got {type(mixture).__name__}.")
+
+
+def check_line(mixture, name):
+    """Refuse what is no GaussianMixture in one dimension."""
+    check_mixture(mixture)
+    if (d := len(mixture.mean)) != 1:
+        raise ValueError(f"{name} draws densities over a line: the mixture must have d = 1; got d = {d}.")
+
+
+def one_step(schedule, t, least=1):
+    """Return one step t of a schedule."""
+    t = schedule.index(t, least=least)
+    if np.ndim(t):
+        raise ValueError(f"t must be one step; got shape {np.shape(t)}.")
+    return t
 
 
 def signed(value, form="g"):
