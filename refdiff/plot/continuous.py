@@ -12,6 +12,7 @@ from refdiff.continuous.bound import ideal_loss
 from refdiff.plot.scales import label_right, logarithmic_counts, logarithmic_room, order_of, plain_values, short_number
 from refdiff.plot.style import (
     BLUE,
+    BROKEN,
     GREEN,
     GREY,
     INK,
@@ -28,7 +29,6 @@ from refdiff.plot.style import (
 )
 from refdiff.schedule import Schedule
 
-BROKEN = (0, (4, 2))
 DENSITY_MAP = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F0", "#8FBFDD", BLUE])
 NAMES = {"SubVP": "sub-VP"}
 
@@ -79,11 +79,12 @@ def probability_flow(sde, mixture, rng, *, n=2000, paths=9, steps=400):
     >>> len(figure.axes)
     6
     """
+    _check_sde(sde)
     check_line(mixture, "probability_flow")
     rng, n, paths = check_rng(rng), count(n, "n", least=2), count(paths, "paths")
     steps = count(steps, "steps", least=2)
     field = continuous.ideal_score(sde, mixture)
-    s = np.linspace(0, 1, 121)
+    s = np.linspace(0, 1, 61)
     laws = [continuous.diffused(sde, mixture, one) for one in s]
     reach = max(float(np.max(np.abs(law.means) + 3.6 * np.sqrt(law.variances))) for law in laws)
     x = np.linspace(-reach, reach, 301)
@@ -141,6 +142,12 @@ def probability_flow(sde, mixture, rng, *, n=2000, paths=9, steps=400):
         f"Two ways back from noise through the same densities: {n} points arrive as data by either", fontsize=11
     )
     return figure
+
+
+def _check_sde(sde):
+    """Refuse what has not the methods of an equation."""
+    if not all(hasattr(sde, name) for name in ("drift_rate", "diffusion", "signal_rate", "var", "log_snr", "time")):
+        raise TypeError(f"sde must be a VP, VE or SubVP, or have their methods; got {type(sde).__name__}.")
 
 
 def _reverse_walk(sde, field, x, rng, times):
@@ -323,7 +330,11 @@ def bound_over_log_snr(mixture, sdes=None, *, high=5.0, cells=60):
     2
     """
     check_mixture(mixture)
+    if isinstance(sdes, VP | SubVP | VE):
+        raise TypeError(f"sdes must be a sequence of them; got one {type(sdes).__name__}.")
     sdes = (VP(), SubVP(), VE()) if sdes is None else tuple(sdes)
+    for one in sdes:
+        _check_sde(one)
     if not 1 <= len(sdes) <= 4:
         raise ValueError(f"sdes must be one to four; got {len(sdes)}.")
     cells, high = count(cells, "cells", least=2), real(high, "high")

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
-from refdiff import score
+from refdiff import forward, score
 from refdiff.checks import check_rng, count, one_number, real
 from refdiff.gaussian import Gaussian
-from refdiff.mixture import log_components, responsibilities
+from refdiff.mixture import GaussianMixture, log_components, responsibilities
 from refdiff.plot.scales import label_right, short_number, with_error
 from refdiff.plot.style import (
+    BROKEN,
     GREEN,
     GREY,
     INK,
@@ -28,7 +30,6 @@ from refdiff.plot.style import (
     styled,
 )
 
-BROKEN = (0, (4, 2))
 WHISKERS = {"elinewidth": 1.2, "capsize": 2.5, "markersize": 5, "zorder": 4}
 BESIDE = {"textcoords": "offset points", "fontsize": 9}
 CHAIN_MAP = LinearSegmentedColormap.from_list("chains", ["#FFFFFF", "#F7C9AE", VERMILION, "#7A2F00"])
@@ -103,13 +104,13 @@ def langevin_bias(rng, *, sizes=(0.1, 0.4, 0.7, 1.0, 1.3, 1.5, 1.7, 2.0, 2.4, 2.
     above.annotate(
         "unadjusted Langevin: exactly $1/(1 - h/2)$",
         (settles[-1], plain[-1][0]),
-        (-12, 0),
-        ha="right",
+        (-12, 0) if settles[-1] > 1 else (12, 0),
+        ha="right" if settles[-1] > 1 else "left",
         va="center",
         color=VERMILION,
         **BESIDE,
     )
-    above.annotate("MALA: 1, as it should be", (sizes[-1], 1), (0, 9), ha="right", color=GREEN, **BESIDE)
+    above.annotate("MALA: 1, as it should be", (end, 1), (-4, 9), ha="right", color=GREEN, **BESIDE)
     above.text(
         (2 + end) / 2,
         0.72 * top,
@@ -215,6 +216,8 @@ def langevin_modes(mixture, schedule, rng, n=2000, *, h=0.2, steps=10):
         raise ValueError(f"langevin_modes needs a mixture of two components; got {len(mixture.weights)}.")
     check_schedule(schedule)
     rng, n, h, steps = check_rng(rng), count(n, "n", least=2), one_number(h, "h"), count(steps, "steps")
+    if h >= 2:
+        raise ValueError(f"h must be below 2, or no level is ever settled; got {h}.")
     aim = mixture.diffused(schedule, 1)
     start = np.full((n, 1), mixture.means[0, 0])
 
@@ -240,7 +243,7 @@ def langevin_modes(mixture, schedule, rng, n=2000, *, h=0.2, steps=10):
         strip.pcolormesh(
             np.arange(schedule.T + 2) - 0.5,
             edges,
-            np.sqrt(columns / columns.max(axis=0)),
+            np.sqrt(columns / np.maximum(columns.max(axis=0), 1)),
             cmap=CHAIN_MAP,
             vmin=0,
             vmax=1,
@@ -263,7 +266,8 @@ def langevin_modes(mixture, schedule, rng, n=2000, *, h=0.2, steps=10):
     )
     for strip in grid[:, 0]:
         strip.annotate("start", (0, start[0, 0]), (7, -9), va="top", color=INK, **BESIDE)
-    ticks = np.unique(np.linspace(0, schedule.T, 7).astype(int))
+    grid[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ticks = np.arange(0, schedule.T + 1, max(1, round(schedule.T / 6)))
     grid[0, 0].set_xticks(ticks, [str(k * steps) for k in ticks])
     grid[0, 0].set_xlabel("steps taken")
     grid[1, 0].set_xticks(ticks[1:], [str(schedule.T + 1 - k) for k in ticks[1:]])
@@ -271,8 +275,8 @@ def langevin_modes(mixture, schedule, rng, n=2000, *, h=0.2, steps=10):
     grid[0, 1].set_title("after the last step")
     (plainly, _), other = weights[0][1], _share(weights[1][1])
     figure.suptitle(
-        f"Started in one mode, plain Langevin gives the other weight {plainly:.3f}, annealed {other}"
-        f" (exact {mixture.weights[1]:g})",
+        f"Weight of the mode that no chain started in: plain Langevin {plainly:.3f}, annealed {other},"
+        f" exact {mixture.weights[1]:g}",
         fontsize=11,
     )
     return figure
@@ -317,7 +321,7 @@ def ancestral_vs_langevin(schedule, t, rng, *, var=0.05, steps=50, n=40_000):
     ----------
     schedule : Schedule
     t : int
-        In 2..T.
+        In 1..T.
     rng : numpy.random.Generator
     var : float
         v_0, the variance of the data.
@@ -346,28 +350,26 @@ def ancestral_vs_langevin(schedule, t, rng, *, var=0.05, steps=50, n=40_000):
     1
     """
     check_schedule(schedule)
-    t, rng, var = one_step(schedule, t, least=2), check_rng(rng), one_number(var, "var")
+    t, rng, var = one_step(schedule, t), check_rng(rng), one_number(var, "var")
     steps, n = count(steps, "steps", least=2), count(n, "n", least=2)
-    beta, alpha_bar, noise = schedule.beta[t], schedule.alpha_bar, schedule.one_minus_alpha_bar
-    v, before = (alpha_bar[k] * var + noise[k] for k in (t, t - 1))
+    data, beta = GaussianMixture([1.0], [[0.0]], var), schedule.beta[t]
+    law = data.diffused(schedule, t)
+    v, before = float(law.var[0]), float(data.diffused(schedule, t - 1).var[0])
     ends = float(score.ancestral_var(beta, v)), float(score.langevin_var(beta / 2, v))
 
-    def field(x):
-        return -x / v
-
     def ancestral(x):
-        return score.ancestral_transition(schedule, lambda x, t: field(x), x, t)
+        return score.ancestral_transition(schedule, lambda x, t: law.score(x), x, t)
 
     def langevin(x):
-        return score.langevin_transition(field, x, beta / 2)
+        return score.langevin_transition(law.score, x, beta / 2)
 
     exact, found = [], []
     for step in (ancestral, langevin):
-        law = step(np.ones(1))  # its mean is the factor of x
-        variances, x = [v], rng.normal(0.0, math.sqrt(v), (n, 1))
+        one = step(np.ones(1))  # its mean is the factor of x
+        variances, x = [v], law.sample(n, rng)
         measured = [_variance(x)]
         for _ in range(steps):
-            variances.append(float((law.mean**2 * variances[-1] + law.var).item()))
+            variances.append(float((one.mean**2 * variances[-1] + one.var).item()))
             x = step(x).sample(rng)
             measured.append(_variance(x))
         exact.append(variances)
@@ -474,7 +476,7 @@ def score_matching_losses(mixture, schedule, t, rng, n=4000, *, scales=None):
     gap = float(score.denoising_gap(schedule, mixture.eps_loss(schedule), d)[t])
     information = float(law.expectation(lambda x: score.explicit_loss(lambda x: 0 * x, law.score, x)))
     x_0 = mixture.sample(n, rng)
-    x_t = schedule.signal_rate[t] * x_0 + schedule.noise_rate[t] * rng.standard_normal((n, d))
+    x_t = forward.marginal(schedule, x_0, t).sample(rng)
     v = rng.standard_normal((n, d))
 
     def scaled(c):

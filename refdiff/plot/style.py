@@ -19,6 +19,7 @@ BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, PALE = "#262626", "#7A7A7A", "#DADADA"
 TRUTH, MODEL, NOISE = BLUE, VERMILION, GREY
 CORNER_COLORS = (BLUE, VERMILION, GREEN, PURPLE)
+BROKEN = (0, (4, 2))  # a line that only marks a value
 ERROR_MAP = LinearSegmentedColormap.from_list("error", ["#FFFFFF", "#FBD9C0", "#EE9A5E", VERMILION, "#7A2F00"])
 
 WIDTH = 9.0  # inches; at 100 dots per inch the 900 pixels at which a picture must be readable
