@@ -146,7 +146,7 @@ def test_schedule_vp_is_the_equation_at_any_number_of_steps():
     np.testing.assert_array_equal(below.get_xdata(), SIX)
     worst = max(abs(np.log(Schedule.vp(T).alpha_bar[-1]) + 10.05) for T in SIX)
     assert worst < 1e-13
-    assert "below this axis, at most" in words(figure)
+    assert "below this axis, off by at most" in words(figure)
 
 
 # ------------------------------------------------------------------------------------------------------------ the bound

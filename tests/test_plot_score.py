@@ -1,6 +1,8 @@
 """The pictures of the score: lines are what the chapter says, dots lie within their errors of the lines."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -76,6 +78,18 @@ def test_another_seed_gives_other_numbers(name):
 
     assert (heights(0) == heights(0)).all()
     assert (heights(0) != heights(1)).any()
+
+
+def test_none_of_them_needs_pyplot():
+    code = (
+        "import sys, numpy as np; from refdiff import GaussianMixture, Schedule, continuous, plot;"
+        "data = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], 0.1); rng = np.random.default_rng(0);"
+        "plot.tweedie(data, Schedule.vp(9), [5])._repr_png_();"
+        "plot.langevin_modes(data, Schedule.vp(3), rng, n=9, steps=1)._repr_png_();"
+        "plot.probability_flow(continuous.VP(), data, rng, n=9, steps=3)._repr_png_();"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 # ------------------------------------------------------------------------------------------------------------- Langevin

@@ -269,8 +269,8 @@ def chain_limit(sde, steps=(30, 100, 300, 1000, 3000, 10_000)):
     errors.text(
         0.03,
         0.05,
-        "Schedule.vp, whose $\\beta_t$ are integrals over a step:\nbelow this axis, at most"
-        f" {short_number(none.max())} off at any of these $T$",
+        "Schedule.vp, whose $\\beta_t$ are integrals over a step:\nbelow this axis, off by at"
+        f" most {short_number(none.max())} at any of these $T$",
         transform=errors.transAxes,
         fontsize=9,
         color=GREEN,
