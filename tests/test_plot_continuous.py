@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
-from scipy.stats import norm
+from scipy.stats import kstest, kstwo, norm
 
 from refdiff import plot
 from refdiff.continuous import VE, VP, SubVP, diffused
@@ -64,7 +64,7 @@ def test_each_trajectory_of_the_flow_keeps_its_quantile(sde):
     for line, level in zip(squares, (0.1, 0.3, 0.5, 0.7, 0.9)):
         np.testing.assert_allclose([share_below(sde, *at) for at in zip(*line.get_data())], level, atol=2e-6)
     assert len(lines) == len(squares) == 5
-    assert "squares: quantiles of $q_s$, at most" in words(figure)
+    assert "squares: quantiles of $q_s$, from which the flow is at most" in words(figure)
 
 
 def test_dark_is_the_same_start_in_both_panels():
@@ -86,11 +86,24 @@ def test_both_ways_arrive_at_the_data():
             (histogram,) = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
             values, edges, _ = histogram.get_data()
             below = np.cumsum(values * np.diff(edges))
+            assert below[-1] == pytest.approx(1)
             # Kolmogorov's distance exceeds 2.2 / sqrt(n) once in eight thousand; 200 steps of Euler's add some .005
             assert np.abs(below - share_below(VP(), s, edges[1:])).max() < 2.2 / np.sqrt(n) + 0.005
             (density,) = [line for line in axes.lines if len(line.get_xdata()) > 100]
             x = density.get_ydata()
             np.testing.assert_allclose(density.get_xdata(), np.exp(diffused(VP(), LINE, s).log_density(x[:, None])))
+
+
+def test_how_far_the_points_end_from_the_data_is_written():
+    n = 400
+    figure = plot.probability_flow(VP(), LINE, rng(), n=n, steps=5)  # too few steps: Euler's method is far off
+    written = re.search(r": (\S+) \(flow\) and (\S+) off .* alone: (\S+)", words(figure)).groups()
+    flow, reverse, chance = map(float, written)
+    start = diffused(VP(), LINE, 1.0).sample(n, rng())[:, 0]
+    # quantiles are kept, and the distance with them
+    assert flow == pytest.approx(kstest(start, lambda x: share_below(VP(), 1.0, x)).statistic, abs=6e-4)
+    assert reverse > 0.1
+    assert chance == pytest.approx(kstwo(n).mean(), abs=2e-3)
 
 
 def test_the_reverse_equation_is_followed_by_eulers_method():

@@ -291,7 +291,7 @@ def _draw_ends(axes, law, x, edges):
     """Draw the histogram of the points on its side, beside the density; return the weights that they have."""
     at = np.linspace(edges[0], edges[-1], 801)
     density = np.exp(law.log_density(at[:, None]))
-    found, _ = np.histogram(x, edges, density=True)
+    found = np.histogram(x, edges)[0] / (x.size * np.diff(edges))
     axes.fill_betweenx(at, density, color=TRUTH, alpha=0.25, linewidth=0)
     axes.plot(density, at, color=TRUTH, linewidth=1.4, label="exact")
     axes.stairs(found, edges, orientation="horizontal", color=MODEL, linewidth=1.4)
