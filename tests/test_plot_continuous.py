@@ -68,14 +68,13 @@ def test_each_trajectory_of_the_flow_keeps_its_quantile(sde):
 
 
 def test_dark_is_the_same_start_in_both_panels():
-    figure = plot.probability_flow(VP(), LINE, rng(), n=50, paths=5, steps=10)
+    figure = plot.probability_flow(VP(), LINE, rng(), n=50, paths=5, steps=10)  # the third of five is the middle one
     starts = []
     for axes in (figure.axes[1], figure.axes[4]):
         (dark,) = [line for line in axes.lines if line.get_color() == INK and line.get_marker() == "None"]
-        starts.append(
-            [dark.get_ydata()[np.argmax(dark.get_xdata())], *(line.get_ydata()[0] for line in axes.lines[:5])]
-        )
+        starts.append([line.get_ydata()[0] for line in (dark, *axes.lines[:5])])
     np.testing.assert_array_equal(*starts)
+    assert starts[0][0] == starts[0][3]
 
 
 def test_both_ways_arrive_at_the_data():
@@ -104,6 +103,13 @@ def test_how_far_the_points_end_from_the_data_is_written():
     assert flow == pytest.approx(kstest(start, lambda x: share_below(VP(), 1.0, x)).statistic, abs=6e-4)
     assert reverse > 0.1
     assert chance == pytest.approx(kstwo(n).mean(), abs=2e-3)
+
+
+@pytest.mark.parametrize("shift", [-0.3, 0.0, 0.3])
+def test_the_distance_is_that_of_kolmogorov(shift):
+    points = LINE.sample(60, rng()) + shift
+    exact = kstest(points[:, 0], lambda x: share_below(VP(), 0.0, x)).statistic
+    assert plot.continuous._distance(LINE, points) == pytest.approx(exact, abs=1e-6)
 
 
 def test_the_reverse_equation_is_followed_by_eulers_method():
@@ -159,6 +165,8 @@ def test_schedule_vp_is_the_equation_at_any_number_of_steps():
     np.testing.assert_array_equal(below.get_xdata(), SIX)
     worst = max(abs(np.log(Schedule.vp(T).alpha_bar[-1]) + 10.05) for T in SIX)
     assert worst < 1e-13
+    beta = (0.1 + 19.9 * np.arange(1, 1001) / 1000) / 1000
+    assert f"$T$ = 1000 steps lose {100 * (1 - np.prod(1 - beta) / np.exp(-10.05)):.1f} %" in words(figure)
     assert "below this axis, off by at most" in words(figure)
 
 
@@ -179,7 +187,14 @@ def test_the_integrand_is_one_curve_over_log_snr_and_its_area_is_the_same_over_s
     beta = 1 - alpha_bar / np.concatenate([[1.0], alpha_bar[:-1]])
     np.testing.assert_allclose(loss[::-1], LINE.eps_loss(Schedule.from_betas(beta))[1:] / 2, atol=1e-9)
     area = np.trapezoid(loss, log_snr)
+
+    def information(sde, s):
+        """Return what x_s knows of x_0: its entropy less that of the noise."""
+        return diffused(sde, LINE, s).entropy() - 0.5 * np.log(2 * np.pi * np.e * sde.var(s))
+
     for name, sde in sdes.items():
+        start, stop = sde.time(log_snr[[-1, 0]]).tolist()
+        assert written[name] == pytest.approx(information(sde, start) - information(sde, stop), abs=1e-6)
         assert written[name] == pytest.approx(area, rel=1e-3)
         s, over_s = labelled(right, f"{name}:").get_data()
         np.testing.assert_allclose(sde.log_snr(s), log_snr, atol=1e-8)

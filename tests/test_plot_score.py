@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.patches import StepPatch
 
 from refdiff import plot, score
@@ -146,6 +146,7 @@ def test_plain_langevin_stays_in_its_mode_and_annealed_finds_both():
     density, x = labelled(right, "exact").get_data()
     np.testing.assert_allclose(density, np.exp(law.log_density(x[:, None])))
     (histogram,) = [patch for patch in right.patches if isinstance(patch, StepPatch)]
+    assert histogram.orientation == "horizontal"
     values, edges, _ = histogram.get_data()
     assert np.sum(values * np.diff(edges)) == pytest.approx(1)
     assert np.sum((values * np.diff(edges))[edges[1:] > 0]) == pytest.approx(other, abs=2e-3)
@@ -249,6 +250,10 @@ def test_tweedie_dots_come_from_the_score_and_the_line_from_bayes_rule():
         half = [np.ptp(segment[:, 1]) / 2 for segment in bars.get_segments()]
         np.testing.assert_allclose(half, np.interp(at, x_t, std), atol=2e-3)
         assert container[0].get_color() == INK
+        band, _ = axes.findobj(PolyCollection)
+        for sign in (-1, 1):
+            edge = {(x, y) for x, y in band.get_paths()[0].vertices.round(6).tolist()}
+            assert edge >= set(zip(x_t.round(6).tolist(), (mean + sign * std).round(6).tolist()))
         assert low < mean.min()
         assert mean.max() < high
         density = np.exp(LINE.diffused(VP, t).log_density(x_t[:, None]))
