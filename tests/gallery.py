@@ -174,8 +174,8 @@ nothing.""",
         """\
 The explicit loss needs the true score (`score.explicit_loss`). Three others do not, and are the same curve, moved: the
 denoising loss up by the noise of its target (`score.denoising_gap`), the implicit one down by the Fisher information
-(`score.implicit_loss`), the sliced one like that on average, with more noise (`score.sliced_loss`). What one cannot see
-in any of them is how far from zero the explicit loss is.""",
+(`score.implicit_loss`), the sliced one like that on average, with more noise (`score.sliced_loss`). What none of
+the three shows is how far the explicit loss is from zero.""",
     ),
     Entry(
         "langevin_bias",
@@ -193,9 +193,11 @@ that it rejects (`score.mala_acceptance`), and it needs the density, not only it
         "Between two modes",
         "figure = plot.langevin_modes(far, Schedule.vp(30), rng)",
         """\
-Between far modes there is no score to speak of, so plain Langevin (`score.langevin`) stays where it started. Annealed
-(`score.annealed_langevin`), the chains begin where noise has joined the modes, divide as they come apart, and arrive
-with nearly the right weights: nearly, since each level is left after ten steps, before the chains have settled.""",
+Between far modes there is next to no probability, and the score points back to the nearer one, so plain Langevin
+(`score.langevin`) stays where it started. Annealed (`score.annealed_langevin`), the chains begin where noise has joined
+the modes, divide as they come apart, and arrive with nearly the right weights. What is missing has two causes: each
+level is left after ten steps, before the chains have settled, and steps of finite size have a bias
+(`score.langevin_var`).""",
     ),
     Entry(
         "ancestral_vs_langevin",
@@ -237,8 +239,8 @@ either mode, and its points have the same law.""",
         """\
 How well the noise can be told depends on how much of it there is, not on which equation brought it: over log SNR the
 three are one curve. Over s each runs through it at a speed of its own (`continuous.log_snr`), and the area, the
-information that is lost on the way (`continuous.mixture_diffusion_loss`), is the same. The dip is where
-the noise is small enough to tell the modes apart, and still large beside what is within them.""",
+information that is lost on the way (`continuous.mixture_diffusion_loss`), is the same. The dip is where the
+noise is small enough to tell the modes apart, and still large beside what is within them.""",
     ),
 ]
 

@@ -174,7 +174,8 @@ def langevin_modes(mixture, schedule, rng, n=2000, *, h=0.2, steps=10):
     .. math:: x \leftarrow x + h_t\,\nabla\log q(x_t) + \sqrt{2h_t}\,z, \qquad t = 1 \;\text{or}\; t = T, \ldots, 1
 
     All chains of both start at one point, the mean of the first component, and take as many steps; both have q(x_1) as
-    their aim, the data with the little noise of the first step.
+    their aim, the data with the little noise of the first step. Annealed, the weights are near and not exact: few steps
+    leave a level before the chains have settled, and steps of finite size have a bias.
 
     Parameters
     ----------
