@@ -13,7 +13,7 @@ CHAPTERS = (
     *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture", "reverse", "elbo", "likelihood"),
     *("score", "continuous"),
 )
-_MODULES = (*CHAPTERS, "checks", "files", "toys", "points", "distance", "network", "verify", "plot")
+_MODULES = (*CHAPTERS, "checks", "files", "toys", "points", "distance", "samplers", "network", "verify", "plot")
 _SHORTCUTS = {"Schedule": "schedule", "Gaussian": "gaussian", "GaussianMixture": "mixture"}
 
 __all__ = ["CHAPTERS", *_MODULES, *_SHORTCUTS]

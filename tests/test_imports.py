@@ -18,6 +18,7 @@ ORDER = [
     "toys",
     "points",
     "distance",
+    "samplers",
     "network",
     "verify",
     "plot",

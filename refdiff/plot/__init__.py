@@ -8,6 +8,7 @@ from refdiff.plot.bound import bound_gap, bound_per_step, elbo_terms, quasi_stat
 from refdiff.plot.chains import diffusion_strip, forward_animation, forward_figure
 from refdiff.plot.continuous import bound_over_log_snr, chain_limit, probability_flow
 from refdiff.plot.laws import posterior_product, score_field
+from refdiff.plot.samplers import sampler_race
 from refdiff.plot.score import (
     ancestral_vs_langevin,
     langevin_bias,
@@ -33,6 +34,7 @@ __all__ = [
     "posterior_product",
     "probability_flow",
     "quasi_static",
+    "sampler_race",
     "save",
     "score_field",
     "score_matching_losses",

@@ -16,6 +16,7 @@ from refdiff.mixture import GaussianMixture
 from refdiff.schedule import Schedule
 
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY = "#E69F00", "#56B4E9"
 INK, GREY, PALE = "#262626", "#7A7A7A", "#DADADA"
 TRUTH, MODEL, NOISE = BLUE, VERMILION, GREY
 CORNER_COLORS = (BLUE, VERMILION, GREEN, PURPLE)
