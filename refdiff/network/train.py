@@ -56,7 +56,8 @@ def loss(model, x_0, t, eps, schedule, y=None):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: ``network.loss``.
+    Source: Ho, Jain & Abbeel (2020), eq. 14; with labels Ho & Salimans (2022), Algorithm 1. Identities:
+    ``network.loss``, ``network.loss_given``.
 
     Examples
     --------
