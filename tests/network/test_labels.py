@@ -1,9 +1,11 @@
 """One network for the law of each class and for that of all: labels, none, and what training makes of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from refdiff import elbo, reverse, toys
+from refdiff import elbo, network, reverse, toys, verify
 from refdiff.kernels import build
 from refdiff.network import MLP, TrainingState, drop_labels, fit, load_state, loss, loss_and_gradients, save
 from refdiff.network.mlp import Given
@@ -353,3 +355,11 @@ def test_a_thousand_steps_put_the_samples_of_each_label_on_its_own_moon():
     assert upper(0) > 0.95
     assert upper(1) < 0.05
     assert 0.3 < upper(None) < 0.7
+
+
+def test_a_loss_of_somebody_s_own_that_takes_no_labels_is_judged_without_them():
+    own = SimpleNamespace(loss=lambda model, x_0, t, eps, schedule: network.loss(model, x_0, t, eps, schedule))
+    report = verify.judge(own, only=["network.loss", "network.loss_given"], budget="quick")
+    assert report.verdicts["network.loss"].holds
+    assert "network.loss_given" in report.not_provided
+    assert report.refuted == []
