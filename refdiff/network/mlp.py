@@ -588,8 +588,8 @@ class MLP:
         x, t, y = self._lined_up(x, t, y)
         rows = x.reshape(-1, self.dim)
         places, through_places = point_embedding(rows, self.waves)
-        kinds = one_hot(y.reshape(-1), self.config["classes"], x.dtype)  # one row, or one for each point
-        times = time_embedding(t.reshape(-1), self.clocks)  # likewise
+        times = time_embedding(t.reshape(-1), self.clocks)  # one row, or one for each point
+        kinds = one_hot(y.reshape(-1), self.config["classes"], x.dtype)  # likewise
         beside = [np.broadcast_to(part, (len(rows), part.shape[1])) for part in (kinds, times)]
         h = np.concatenate([places, *beside], axis=1)
         tape = [lambda dh: through_places(dh[:, : places.shape[1]])]  # the columns behind belong to y and t
@@ -745,7 +745,7 @@ class Given:
         self.model, self.y, self.dim = model, as_labels(y, model.config["classes"]), model.dim
 
     def __repr__(self):
-        return f"{self.model!r}, given y = {self.y.tolist()}"
+        return f"{self.model!r}, given y = {self.y}"
 
     def __call__(self, x, t):
         """Return eps_hat(x_t, t, y), as the network does.

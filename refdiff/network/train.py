@@ -138,7 +138,7 @@ def drop_labels(y, probability, rng):
 
     Notes
     -----
-    Source: Ho & Salimans (2022), Algorithm 1, line 3. Identity: ``network.drop_labels``.
+    Source: Ho & Salimans (2022), Algorithm 1. Identity: ``network.drop_labels``.
 
     Examples
     --------
@@ -267,7 +267,8 @@ def fit(
         The label of each point, in 0..classes - 1 or -1 for none. A network with classes that is given none is trained
         without labels.
     drop_label : float
-        The probability of :func:`drop_labels`, for each label of each batch by itself.
+        The probability of :func:`drop_labels`, for each label of each batch by itself. The answer without a label
+        learns from what is dropped alone: the less that is, the worse it is beside those with one.
     batch_size : int
     learning_rate : float
         The highest rate of :func:`cosine_learning_rate`, reached after steps // 20 steps, at most 200.

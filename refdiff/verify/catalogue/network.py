@@ -261,7 +261,7 @@ class Loss:
     judges="network.loss",
     states=r"L = \frac1{nd} \sum_{i=1}^n \left\lVert \epsilon_i - \hat\epsilon\left(\sqrt{\bar\alpha_{t_i}}\, x_{0,i}"
     r" + \sqrt{1 - \bar\alpha_{t_i}}\, \epsilon_i,\; t_i,\; y_i\right) \right\rVert^2",
-    source="Ho & Salimans (2022), Algorithm 1, line 6",
+    source="Ho & Salimans (2022), Algorithm 1",
     statistics=1,
     coincides="For a model that does not look at y, it does not matter which label it is given.",
 )
