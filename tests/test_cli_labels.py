@@ -140,6 +140,11 @@ def test_the_bound_knows_the_column_of_labels_of_the_file(table, tmp_path, capsy
     assert f"{number} of {number} points of" in capsys.readouterr().out
 
 
+def test_points_of_a_file_for_a_model_of_a_toy_set_have_no_column_of_labels(model, table, tmp_path, capsys):
+    assert main(["elbo", str(model), "--data", str(table), "--out", str(tmp_path / "bound")]) == cli.USAGE
+    assert "was trained on points of d = 2" in capsys.readouterr().err
+
+
 def test_of_a_mixture_a_class_is_a_component_and_its_entropy_is_known(tmp_path, capsys):
     path = tmp_path / "eight.npz"
     assert main(["train", "--data", "eight_gaussians", "--labels", "--out", str(path), *SMALL]) == cli.HOLDS

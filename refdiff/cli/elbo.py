@@ -214,8 +214,8 @@ def run(args):
         )
     # streams of their own: not the points that training with the same seed has seen
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, *b"elbo"]).spawn(5)]
-    labels = plan.get("labels", False)  # a column of the file, or True for a toy set
-    x_0, what = read_points(name, args.n, streams[0], args.label, labels, getattr(denoiser, "dim", math.inf))
+    column = None if plan.get("labels") is True else plan.get("labels")  # True for the classes of a toy set
+    x_0, what = read_points(name, args.n, streams[0], args.label, column, getattr(denoiser, "dim", math.inf))
     if len(x_0) < 2:
         raise ValueError(f"at least two points are needed for an error of the mean; {name} has {len(x_0)}.")
     if args.ladder and len(x_0) < 4:
