@@ -44,7 +44,8 @@ erratum(
 
 erratum(
     "no-label-is-class-0",
-    source="zoubohao/DenoisingDiffusionProbabilityModel-ddpm-#30, where classes count from 1, read with those from 0",
+    source="a common slip: 0 is no label where classes count from 1, as they do in"
+    " zoubohao/DenoisingDiffusionProbabilityModel-ddpm-#30",
     says=r"\hat\epsilon(x_t, t) = \hat\epsilon(x_t, t, 0)",
     correct=r"\text{no label is none of the classes: } (1_{y=0}, \ldots, 1_{y=C-1}) = 0",
     replaces="network.MLP.forward",
