@@ -3,8 +3,10 @@ r"""Eight toy data sets in the plane, each a law with known moments from which n
 A raw point is a complex number z, so that :math:`e^{i\theta}` turns it; its two parts are then shifted and scaled to
 mean 0 and variance 1 by the moments of the **law**, never of the sample, which would tie the points together. Below,
 :math:`\varepsilon = \varepsilon_1 + i \varepsilon_2` is standard normal in each part, and signs and indices are fair.
+Where the points come from parts, such as two moons, the part is the point's class: :func:`draw_labelled` gives both.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -12,10 +14,12 @@ import numpy as np
 from refdiff.checks import check_rng, count
 
 __all__ = [
+    "CLASSES",
     "NAMES",
     "checkerboard",
     "circles",
     "draw",
+    "draw_labelled",
     "eight_gaussians",
     "eight_gaussians_mixture",
     "grid",
@@ -52,7 +56,21 @@ EIGHT_GAUSSIANS_VAR = 1 / 2 + EIGHT_GAUSSIANS_STD**2
 SPIRAL_VAR = SPIRAL_END**2 / 4 + np.array([3 / 4, -3 / 4]) + SPIRAL_NOISE**2
 GRID_VAR = (GRID_SIDE**2 - 1) / 12 + GRID_STD**2
 
+_WITH_LABELS = {}
 
+
+def _points_alone(raw):
+    """Make a function that draws points and their classes one that draws the points; both are kept, by name."""
+    _WITH_LABELS[raw.__name__] = raw
+
+    @functools.wraps(raw)
+    def points(n, rng):
+        return raw(n, rng)[0]
+
+    return points
+
+
+@_points_alone
 def moons(n, rng):
     r"""Draw from two interleaved half circles with noise.
 
@@ -89,10 +107,12 @@ def moons(n, rng):
     """
     n, rng = count(n, "n"), check_rng(rng)
     theta = math.pi * rng.random(n)
-    z = _sign(n, rng) * (np.exp(1j * theta) - (0.5 + 0.25j)) + MOONS_NOISE * _normal(n, rng)
-    return _standardized(z, MOONS_VAR)
+    moon = rng.integers(2, size=n)
+    z = _sign(moon) * (np.exp(1j * theta) - (0.5 + 0.25j)) + MOONS_NOISE * _normal(n, rng)
+    return _standardized(z, MOONS_VAR), moon
 
 
+@_points_alone
 def swiss_roll(n, rng):
     r"""Draw from a band rolled up one and a half times, with noise.
 
@@ -130,9 +150,10 @@ def swiss_roll(n, rng):
     n, rng = count(n, "n"), check_rng(rng)
     theta = 1.5 * math.pi * (1 + 2 * rng.random(n))
     z = theta * np.exp(1j * theta) + SWISS_ROLL_NOISE * _normal(n, rng)
-    return _standardized(z, SWISS_ROLL_VAR, SWISS_ROLL_MEAN)
+    return _standardized(z, SWISS_ROLL_VAR, SWISS_ROLL_MEAN), None
 
 
+@_points_alone
 def circles(n, rng):
     r"""Draw from two concentric circles, one half as wide as the other, with noise.
 
@@ -169,10 +190,12 @@ def circles(n, rng):
     """
     n, rng = count(n, "n"), check_rng(rng)
     theta = 2 * math.pi * rng.random(n)
-    radius = np.where(_sign(n, rng) > 0, 1.0, INNER_RADIUS)
-    return _standardized(radius * np.exp(1j * theta) + CIRCLES_NOISE * _normal(n, rng), CIRCLES_VAR)
+    circle = rng.integers(2, size=n)
+    radius = np.array([1.0, INNER_RADIUS])[circle]
+    return _standardized(radius * np.exp(1j * theta) + CIRCLES_NOISE * _normal(n, rng), CIRCLES_VAR), circle
 
 
+@_points_alone
 def checkerboard(n, rng):
     r"""Draw from the dark squares of a board of four by four.
 
@@ -211,9 +234,10 @@ def checkerboard(n, rng):
     column = rng.integers(4, size=n)
     row = 2 * rng.integers(2, size=n) + column % 2
     z = (column + rng.random(n)) + 1j * (row + rng.random(n)) - (2 + 2j)
-    return _standardized(z, CHECKERBOARD_VAR)
+    return _standardized(z, CHECKERBOARD_VAR), None
 
 
+@_points_alone
 def pinwheel(n, rng):
     r"""Draw from five Gaussian blades, each bent by turning a point the further the farther out it is.
 
@@ -253,9 +277,10 @@ def pinwheel(n, rng):
     noise = _normal(n, rng)
     rho = 1 + PINWHEEL_RADIAL_STD * noise.real
     angle = 2 * math.pi * arm / PINWHEEL_ARMS + PINWHEEL_RATE * np.exp(rho)
-    return _standardized((rho + 1j * PINWHEEL_TANGENTIAL_STD * noise.imag) * np.exp(1j * angle), PINWHEEL_VAR)
+    return _standardized((rho + 1j * PINWHEEL_TANGENTIAL_STD * noise.imag) * np.exp(1j * angle), PINWHEEL_VAR), arm
 
 
+@_points_alone
 def eight_gaussians(n, rng):
     r"""Draw from eight Gaussians on a circle.
 
@@ -293,8 +318,9 @@ def eight_gaussians(n, rng):
     (3, 2)
     """
     n, rng = count(n, "n"), check_rng(rng)
-    centre = np.exp(2j * math.pi * rng.integers(8, size=n) / 8)
-    return _standardized(centre + EIGHT_GAUSSIANS_STD * _normal(n, rng), EIGHT_GAUSSIANS_VAR)
+    k = rng.integers(8, size=n)
+    centre = np.exp(2j * math.pi * k / 8)
+    return _standardized(centre + EIGHT_GAUSSIANS_STD * _normal(n, rng), EIGHT_GAUSSIANS_VAR), k
 
 
 def eight_gaussians_mixture():
@@ -321,6 +347,7 @@ def eight_gaussians_mixture():
     return _equal_mixture(centres, EIGHT_GAUSSIANS_STD, EIGHT_GAUSSIANS_VAR)
 
 
+@_points_alone
 def spiral(n, rng):
     r"""Draw from two spiral arms, each the other turned by half a turn, with noise.
 
@@ -357,10 +384,12 @@ def spiral(n, rng):
     """
     n, rng = count(n, "n"), check_rng(rng)
     theta = SPIRAL_END * np.sqrt(rng.random(n))
-    z = _sign(n, rng) * theta * np.exp(1j * theta) + SPIRAL_NOISE * _normal(n, rng)
-    return _standardized(z, SPIRAL_VAR)
+    arm = rng.integers(2, size=n)
+    z = _sign(arm) * theta * np.exp(1j * theta) + SPIRAL_NOISE * _normal(n, rng)
+    return _standardized(z, SPIRAL_VAR), arm
 
 
+@_points_alone
 def grid(n, rng):
     r"""Draw from 25 narrow Gaussians on a square grid, five by five.
 
@@ -400,7 +429,7 @@ def grid(n, rng):
     n, rng = count(n, "n"), check_rng(rng)
     column, row = rng.integers(GRID_SIDE, size=n), rng.integers(GRID_SIDE, size=n)
     centre = column + 1j * row - (1 + 1j) * (GRID_SIDE - 1) / 2
-    return _standardized(centre + GRID_STD * _normal(n, rng), GRID_VAR)
+    return _standardized(centre + GRID_STD * _normal(n, rng), GRID_VAR), GRID_SIDE * column + row
 
 
 def grid_mixture():
@@ -426,7 +455,10 @@ def grid_mixture():
     return _equal_mixture((j[:, None] + 1j * j).ravel(), GRID_STD, GRID_VAR)
 
 
-NAMES = ("moons", "swiss_roll", "circles", "checkerboard", "pinwheel", "eight_gaussians", "spiral", "grid")
+NAMES = tuple(_WITH_LABELS)
+# The sets that come in parts, and in how many: moons, circles from the outer one, blades, Gaussians counter-clockwise
+# from (1, 0), arms, and Gaussians column by column, as the mixtures count them.
+CLASSES = {"moons": 2, "circles": 2, "pinwheel": 5, "eight_gaussians": 8, "spiral": 2, "grid": GRID_SIDE**2}
 
 
 def draw(name, n, rng):
@@ -461,9 +493,44 @@ def draw(name, n, rng):
     return globals()[name](n, rng)
 
 
-def _sign(n, rng):
-    """Draw n fair signs, +1 or -1."""
-    return 1 - 2 * rng.integers(2, size=n)
+def draw_labelled(name, n, rng):
+    """Draw n points from the set of that name, each with its class: the points of :func:`draw` for the same seed.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`CLASSES`, which says how many there are; all are equally likely.
+    n : int
+        The number of points, at least 1.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    x : ndarray, shape (n, 2)
+    y : ndarray of int, shape (n,)
+        In 0..CLASSES[name] - 1.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer or `rng` not a Generator.
+    ValueError
+        If no set of that name comes in classes, or `n` is below 1.
+
+    Examples
+    --------
+    >>> x, y = draw_labelled("pinwheel", 6, np.random.default_rng(0))
+    >>> x.shape, y
+    ((6, 2), array([4, 3, 2, 1, 1, 0]))
+    """
+    if not isinstance(name, str) or name not in CLASSES:
+        raise ValueError(f"name must be one of {', '.join(CLASSES)}, which come in classes; got {name!r}.")
+    return _WITH_LABELS[name](n, rng)
+
+
+def _sign(part):
+    """Return +1 for the part 0, -1 for the part 1."""
+    return 1 - 2 * part
 
 
 def _normal(n, rng):

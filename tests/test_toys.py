@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 from refdiff import toys
 
@@ -20,6 +20,7 @@ Z = stats.norm.isf(FALSE_ALARM / 2)
 MIXTURES = {"eight_gaussians": toys.eight_gaussians_mixture, "grid": toys.grid_mixture}
 
 each_set = pytest.mark.parametrize("name", toys.NAMES)
+each_set_with_classes = pytest.mark.parametrize("name", toys.CLASSES)
 each_mixture = pytest.mark.parametrize("name", MIXTURES)
 
 
@@ -198,3 +199,91 @@ def test_n_and_rng_are_checked(name):
     for rng in (None, 0, np.random, np.random.RandomState(0)):
         with pytest.raises(TypeError, match=r"Pass numpy.random.default_rng\(seed\)"):
             toys.draw(name, 3, rng)
+
+
+# Classes
+
+
+def twisted(rho):
+    """A blade of the pinwheel along its middle, times the density of rho."""
+    return rho * np.exp(1j * np.exp(rho) / 4) * stats.norm.pdf(rho, 1, 0.3)
+
+
+def along_the_blade(axis):
+    return integrate.quad(lambda rho: getattr(twisted(rho), axis), -2, 4, epsabs=1e-12)[0]
+
+
+MOON = -1 / 2 + 1j * (2 / math.pi - 1 / 4)
+ARM = 2 / (9 * math.pi**2) * (-6 * math.pi + 1j * (9 * math.pi**2 - 4))  # E[theta e^(i theta)], by parts
+BLADE = along_the_blade("real") + 1j * along_the_blade("imag")
+MEANS = {  # of each class, as complex numbers in units of the raw set, from the equations
+    "moons": np.array([MOON, -MOON]),
+    "circles": np.zeros(2),
+    "pinwheel": BLADE * np.exp(2j * math.pi * np.arange(5) / 5),
+    "eight_gaussians": np.exp(2j * math.pi * np.arange(8) / 8),
+    "spiral": np.array([ARM, -ARM]),
+    "grid": np.array([j + 1j * k for j in range(-2, 3) for k in range(-2, 3)]),
+}
+VARIANCES = {
+    "moons": toys.MOONS_VAR,
+    "circles": toys.CIRCLES_VAR,
+    "pinwheel": toys.PINWHEEL_VAR,
+    "eight_gaussians": toys.EIGHT_GAUSSIANS_VAR,
+    "spiral": toys.SPIRAL_VAR,
+    "grid": toys.GRID_VAR,
+}
+
+
+def class_scores(name, x, y):
+    """Return the z-scores of the mean of each class, and of the mean square of its radius for the circles."""
+    raw = x * np.sqrt(VARIANCES[name])
+    scores = []
+    for k, mean in enumerate(MEANS[name]):
+        mine = raw[y == k]
+        scores.append(z_of_zero_mean(mine - [mean.real, mean.imag]))
+        if name == "circles":
+            scores.append(z_of_zero_mean((mine**2).sum(axis=1, keepdims=True) - [1, 1 / 4][k] - 2 * 0.05**2))
+    return np.abs(np.concatenate(scores))
+
+
+@each_set_with_classes
+def test_points_of_a_class_lie_where_the_equation_puts_them(name):
+    x, y = toys.draw_labelled(name, 100_000, np.random.default_rng(25))
+    assert class_scores(name, x, y).max() < Z
+
+
+@each_set_with_classes
+def test_classes_counted_from_another_one_are_rejected(name):
+    x, y = toys.draw_labelled(name, 100_000, np.random.default_rng(25))
+    assert class_scores(name, x, (y + 1) % toys.CLASSES[name]).max() > Z
+    assert class_scores(name, x, np.random.default_rng(0).permutation(y)).max() > Z
+
+
+@each_set_with_classes
+def test_classes_are_equally_likely_and_none_is_missing(name):
+    y = toys.draw_labelled(name, 50_000, np.random.default_rng(26))[1]
+    counts = np.bincount(y)
+    assert len(counts) == toys.CLASSES[name]
+    assert stats.chisquare(counts).pvalue > FALSE_ALARM
+
+
+@each_mixture
+def test_the_class_of_a_point_is_its_component_of_the_mixture(name):
+    x, y = toys.draw_labelled(name, 5_000, np.random.default_rng(27))
+    nearest = np.argmax(component_densities(name, x), axis=1)
+    assert (y == nearest).mean() > 0.99  # neighbours of the eight are 6.1 standard deviations apart
+
+
+@settings(deadline=None, max_examples=30)
+@given(name=st.sampled_from([*toys.CLASSES]), n=st.integers(1, 50), seed=st.integers(0, 2**63))
+def test_labelled_points_are_those_without_labels(name, n, seed):
+    x, y = toys.draw_labelled(name, n, np.random.default_rng(seed))
+    np.testing.assert_array_equal(x, toys.draw(name, n, np.random.default_rng(seed)))
+    assert y.shape == (n,)
+    assert y.dtype.kind == "i"
+
+
+@pytest.mark.parametrize("name", ["swiss_roll", "checkerboard", "moon", None])
+def test_a_set_that_does_not_come_in_classes_is_answered_with_those_that_do(name):
+    with pytest.raises(ValueError, match=r"one of moons, circles, .*, grid, which come in classes; got"):
+        toys.draw_labelled(name, 5, np.random.default_rng(0))

@@ -30,6 +30,13 @@ def add_arguments(command):
         "--data", metavar="NAME|FILE", help=f"{kinds} (default: what the model was trained on; eight_gaussians)"
     )
     command.add_argument(
+        "--label",
+        type=int,
+        metavar="Y",
+        help="the bound on -log p(x_0 | y) of a model trained with --labels, at points of that class: of a toy set, or"
+        " of a file that has the column of labels; of a file without it all points are taken for such",
+    )
+    command.add_argument(
         "-n", type=int, help="points, at least 2: drawn anew from a toy set, or at random from a file (default: 1000)"
     )
     command.add_argument(
@@ -73,19 +80,27 @@ def add_arguments(command):
     command.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
 
 
-def mixture_of(name):
-    """Return the mixture that a toy set is, or None."""
+def mixture_of(name, label=None):
+    """Return the mixture that a toy set is, or that of one class of it; or None."""
     from refdiff import GaussianMixture, toys
 
     law = getattr(toys, f"{name}_mixture", None)
-    return GaussianMixture(*law()) if law else None
+    if law is None:
+        return None
+    weights, means, variances = law()
+    if label is not None:  # the components are the classes
+        weights, means, variances = [1.0], means[label : label + 1], variances[label : label + 1]
+    return GaussianMixture(weights, means, variances)
 
 
 def load_model(args):
-    """Return denoiser, schedule, name of the data, what it was trained on, and mean and std of its standardisation."""
+    """Return denoiser, schedule, name of the data, what training was planned, and mean and std of standardisation."""
     from refdiff import Schedule, network, toys
+    from refdiff.cli.sample import conditioned
 
     if args.model == IDEAL:
+        if args.label is not None:
+            raise ValueError("--label is for a model that was trained with --labels, not for the ideal denoiser.")
         name = args.data or "eight_gaussians"
         if mixture_of(name) is None:
             known = [toy for toy in toys.NAMES if mixture_of(toy)]
@@ -93,31 +108,45 @@ def load_model(args):
                 f"the ideal denoiser is known where the data are a mixture: --data {' or '.join(known)}; got {name!r}."
             )
         schedule = getattr(Schedule, args.schedule or "vp")(200 if args.T is None else args.T)
-        return mixture_of(name).denoiser(schedule), schedule, name, None, None, None
+        return mixture_of(name).denoiser(schedule), schedule, name, {}, None, None
     if args.T is not None or args.schedule is not None:
         raise ValueError("-T and --schedule are for the ideal denoiser; a trained model keeps the schedule it has.")
     found = network.load_checkpoint(args.model)
     if found.beta is None:
         raise ValueError(f"{args.model} holds no schedule; `refdiff train` keeps one.")
-    trained_on = found.metadata.get("plan", found.metadata).get("data")
-    if args.data is None and trained_on is None:
+    plan = found.metadata.get("plan", found.metadata)
+    if args.data is None and plan.get("data") is None:
         raise ValueError(f"{args.model} does not say what it was trained on; give --data.")
     mean, std = found.metadata.get("mean"), found.metadata.get("std")
-    return found.model, found.schedule, args.data or trained_on, trained_on, mean, std
+    denoiser = conditioned(found.model, args.label)
+    return denoiser, found.schedule, args.data or plan["data"], plan, mean, std
 
 
-def read_points(name, n, rng):
-    """Return n points in their own units, and what to call them."""
+def read_points(name, n, rng, label, column, d):
+    """Return n points in their own units, of one class if there is a label, and what to call them.
+
+    A file with more than d columns has the labels in the `column` of that number.
+    """
     from refdiff import points, toys
+    from refdiff.cli.train import split
 
+    of = "" if label is None else f", class {label}"
     if name in toys.NAMES:
         n = n or 1000
-        return toys.draw(name, n, rng), f"{n} new points of {name}"
+        if label is None:
+            return toys.draw(name, n, rng), f"{n} new points of {name}"
+        # enough of the class, but for a chance below e^-25
+        x, y = toys.draw_labelled(name, 2 * toys.CLASSES.get(name, 1) * (n + 50), rng)
+        x = x[y == label][:n]
+        return x, f"{len(x)} new points of {name}{of}"
     if not Path(name).suffix and not Path(name).exists():
         raise ValueError(f"--data must be a file or one of {', '.join(toys.NAMES)}; got {name!r}.")
     x = points.load(name)
+    if column and x.shape[1] > d:
+        x, y = split(x, column, name)
+        x = x if label is None else x[y == label]
     chosen = rng.permutation(x)[: n or 1000]
-    return chosen, f"{len(chosen)} of {len(x)} points of {name}"
+    return chosen, f"{len(chosen)} of {len(x)} points of {name}{of}"
 
 
 def number_or_name(text):
@@ -174,7 +203,8 @@ def run(args):
         raise ValueError("--bins is for --decoder discretized.")
     if Path(args.out).suffix:
         raise ValueError(f"--out is a directory for several files; got {args.out!r}.")
-    denoiser, schedule, name, trained_on, mean, std = load_model(args)
+    denoiser, schedule, name, plan, mean, std = load_model(args)
+    trained_on = plan.get("data")
     if args.decoder == "discretized" and (args.ladder or mean is not None):
         raise ValueError(
             "--decoder discretized is for data that lie on the bins as they are; this model standardises its data."
@@ -184,14 +214,15 @@ def run(args):
         )
     # streams of their own: not the points that training with the same seed has seen
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, *b"elbo"]).spawn(5)]
-    x_0, what = read_points(name, args.n, streams[0])
+    column = None if plan.get("labels") is True else plan.get("labels")  # True for the classes of a toy set
+    x_0, what = read_points(name, args.n, streams[0], args.label, column, getattr(denoiser, "dim", math.inf))
     if len(x_0) < 2:
         raise ValueError(f"at least two points are needed for an error of the mean; {name} has {len(x_0)}.")
     if args.ladder and len(x_0) < 4:
         raise ValueError(f"--ladder needs at least four points; {name} has {len(x_0)}.")
     if (d := getattr(denoiser, "dim", x_0.shape[1])) != x_0.shape[1]:
         raise ValueError(f"{args.model} was trained on points of d = {d}; those of {name} have d = {x_0.shape[1]}.")
-    mixture = mixture_of(name) if mean is None and args.decoder == "gaussian" else None
+    mixture = mixture_of(name, args.label) if mean is None and args.decoder == "gaussian" else None
     truth = None if mixture is None else -mixture.log_density(x_0)
     if mean is not None:
         x_0 = (x_0 - mean) / std

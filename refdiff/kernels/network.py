@@ -37,8 +37,8 @@ class Net(NamedTuple):
         The embedding of each t; for walks of no rows.
     waves : ndarray, shape (point_dim / 2,)
         Coordinate x enters as sin(waves x) and cos(waves x), and as itself if there are none.
-    dim, width, depth : int
-        Coordinates of a point, units in a hidden layer, hidden layers.
+    dim, classes, width, depth : int
+        Coordinates of a point, labels (0 for a network without), units in a hidden layer, hidden layers.
     residual, gelu : bool
     small : int
         Matrix products of up to so many multiplications take BLAS's quick path for small ones; 0 if it has none.
@@ -48,6 +48,7 @@ class Net(NamedTuple):
     table: np.ndarray
     waves: np.ndarray
     dim: int
+    classes: int
     width: int
     depth: int
     residual: bool
@@ -212,19 +213,24 @@ def _gelu_alone(x):
 
 
 def inputs(net):
-    """Return how many numbers enter the first layer, those of the time embedding not counted."""
+    """Return how many numbers of a point enter the first layer; those of its label and of t come behind them."""
     return 2 * net.dim * net.waves.size if net.waves.size else net.dim
+
+
+def all_inputs(net):
+    """Return how many numbers enter the first layer."""
+    return inputs(net) + net.classes + net.table.shape[1]
 
 
 def start(net, k):
     """Return where the weights of layer k begin."""
-    first = (inputs(net) + net.table.shape[1] + 1) * net.width
+    first = (all_inputs(net) + 1) * net.width
     return 0 if k == 0 else first + (k - 1) * (net.width + 1) * net.width
 
 
 def weight(net, vector, k):
     """Return the weights of layer k, or their gradient: the part of `vector` that belongs to them."""
-    before = inputs(net) + net.table.shape[1] if k == 0 else net.width
+    before = all_inputs(net) if k == 0 else net.width
     after = net.dim if k == net.depth else net.width
     at = start(net, k)
     return vector[at : at + before * after].reshape((before, after))
@@ -232,7 +238,7 @@ def weight(net, vector, k):
 
 def bias(net, vector, k):
     """Return the biases of layer k, or their gradient."""
-    before = inputs(net) + net.table.shape[1] if k == 0 else net.width
+    before = all_inputs(net) if k == 0 else net.width
     after = net.dim if k == net.depth else net.width
     at = start(net, k) + before * after
     return vector[at : at + after]
@@ -398,11 +404,12 @@ def adamw(theta, gradient, first, second, average, numbers, new):
         average[i] += new * (moved - average[i])
 
 
-def gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part):
+def gradient(net, grad, x_t, t, y, eps, h_0, h, slopes, dy, dx, turned, part):
     """Fill `grad` with the gradient of the mean squared error of eps_hat, and return that error.
 
-    `x_t` holds the points, and the scaled error afterwards; `h_0` (n, rows of weight_1), `h` and `slopes` (depth, n,
-    width), `dy` and `dx` (ROWS, width), `turned` (depth, width, width) and `part` (like weight_1) are room to work in.
+    `x_t` holds the points, and the scaled error afterwards; `y` their labels, -1 for none, which a network without
+    classes does not look at. `h_0` (n, rows of weight_1), `h` and `slopes` (depth, n, width), `dy` and `dx` (ROWS,
+    width), `turned` (depth, width, width) and `part` (like weight_1) are room to work in.
     """
     last, n, points = net.depth, len(x_t), inputs(net)
     small = net.width * net.width * 8 <= net.small
@@ -413,8 +420,10 @@ def gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part):
         bias(net, grad, k)[:] = 0
     embed(x_t, net.waves, h_0)
     for i in range(n):
+        for j in range(net.classes):
+            h_0[i, points + j] = y[i] == j
         for j in range(net.table.shape[1]):
-            h_0[i, points + j] = net.table[t[i], j]
+            h_0[i, points + net.classes + j] = net.table[t[i], j]
 
     total, scale = 0.0, net.theta.dtype.type(2 / x_t.size)
     for low in range(0, n, ROWS):
@@ -468,27 +477,34 @@ def gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part):
 def train(net, grad, first, second, average, data, signal, noise, rng, done, rates, clip_norm, decays, adam, records):
     """Take one step of training for each of the `rates`; return the number of steps that went well.
 
-    Each draws a batch, t and eps in the order of the NumPy loop, so that both see the same. `adam` holds batch size,
-    beta_1, beta_2, epsilon and weight decay; `records` (steps, 2) receives the loss and the norm of the gradient.
+    Each draws a batch, t and eps in the order of the NumPy loop, so that both see the same. `data` holds the points,
+    their labels (none, or as many) and the probability to drop one, which is drawn last; `adam` batch size, beta_1,
+    beta_2, epsilon and weight decay; `records` (steps, 2) receives the loss and the norm of the gradient.
     """
+    points, labels, drop_label = data
     batch, beta_1, beta_2, epsilon, weight_decay = adam
     n, T, number = int(batch), net.table.shape[0] - 1, net.theta.dtype.type
     x_t = np.empty((n, net.dim), net.theta.dtype)
-    h_0 = np.empty((n, inputs(net) + net.table.shape[1]), net.theta.dtype)
+    h_0 = np.empty((n, all_inputs(net)), net.theta.dtype)
     h = np.empty((net.depth, n, net.width), net.theta.dtype)
     slopes = np.empty((net.depth, n, net.width), net.theta.dtype)
     dy = np.empty((min(n, ROWS), net.width), net.theta.dtype)
     dx = np.empty((min(n, ROWS), net.width), net.theta.dtype)
     turned = np.empty((net.depth, net.width, net.width), net.theta.dtype)
     part = np.empty((h_0.shape[1], net.width), net.theta.dtype)
+    y = np.full(n, -1)
     for i in range(len(rates)):
-        rows = rng.integers(0, len(data), size=n)
+        rows = rng.integers(0, len(points), size=n)
         t = rng.integers(1, T, size=n, endpoint=True)
         eps = rng.standard_normal((n, net.dim))
         for j in range(n):
             for c in range(net.dim):
-                x_t[j, c] = signal[t[j]] * data[rows[j], c] + noise[t[j]] * eps[j, c]
-        loss = gradient(net, grad, x_t, t, eps, h_0, h, slopes, dy, dx, turned, part)
+                x_t[j, c] = signal[t[j]] * points[rows[j], c] + noise[t[j]] * eps[j, c]
+        if labels.size:
+            dropped = rng.random(n) < drop_label
+            for j in range(n):
+                y[j] = -1 if dropped[j] else labels[rows[j]]
+        loss = gradient(net, grad, x_t, t, y, eps, h_0, h, slopes, dy, dx, turned, part)
         norm = math.sqrt(sum_of_squares(grad))
         records[i, 0], records[i, 1] = loss, norm
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -580,7 +596,8 @@ def squared_errors(net, rows, x_0, signal, noise, rng, out):
 
 
 silu, gelu = compiled(silu, fastmath=FAST), compiled(gelu, fastmath=FAST)
-inputs, start, weight, bias = compiled(inputs), compiled(start), compiled(weight), compiled(bias)
+inputs, all_inputs = compiled(inputs), compiled(all_inputs)
+start, weight, bias = compiled(start), compiled(weight), compiled(bias)
 product, transpose = compiled(product), compiled(transpose)
 sines, embed = compiled(sines, fastmath=FAST), compiled(embed)
 columns_product = compiled(columns_product)

@@ -7,7 +7,7 @@ denoiser can do more than answer one call at a time. It computes what the networ
 import numpy as np
 
 from refdiff.kernels.streams import Streams, each, loading, one_blas_thread
-from refdiff.network.mlp import MLP, time_embedding
+from refdiff.network.mlp import MLP, as_labels, one_hot, time_embedding
 from refdiff.schedule import Schedule
 
 __all__ = ["Engine", "compile_loops", "net_of"]
@@ -38,6 +38,7 @@ def net_of(model, T):
         table=time_embedding(np.arange(T + 1), model.clocks),
         waves=model.waves,
         dim=model.dim,
+        classes=config["classes"],
         width=config["width"],
         depth=config["depth"],
         residual=config["residual"],
@@ -68,12 +69,15 @@ class Engine:
     Parameters
     ----------
     model : MLP
+    y : int, optional
+        The label of all points.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, y=None):
         with loading():
             from refdiff.kernels import network
         self.kernels, self.model, self.net = network, model, net_of(model, -1)
+        self.kind = one_hot(as_labels(y, model.config["classes"]), model.config["classes"], model.theta.dtype)
 
     def reverse_walk(self, x, t, keep, add, std, streams, threads=1, progress=None):
         r"""Take points through steps, each block with its own stream of noise; return where they end.
@@ -167,11 +171,17 @@ class Engine:
         return x
 
     def _added(self, t):
-        """Return what each t adds to the first layer's products: its embedding times its weights, and the biases."""
+        """Return what each t adds to the first layer's products: its embedding times its weights, and the biases.
+
+        The label is the same for all points too, and its row of the weights joins them: the loops need not know of it.
+        """
         weight, bias = self.model.parameters["weight_1"], self.model.parameters["bias_1"]
         times = time_embedding(np.asarray(t), self.model.clocks)
         with one_blas_thread():
-            return times @ weight[-times.shape[1] :] + bias
+            added = times @ weight[-times.shape[1] :] + bias
+            if self.kind.any():
+                added += self.kind @ weight[-times.shape[1] - self.kind.size : -times.shape[1]]
+        return added
 
     def _in_blocks(self, work, streams, threads):
         """Do ``work(i)`` for each block."""

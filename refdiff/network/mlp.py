@@ -15,10 +15,13 @@ from refdiff.checks import check_rng, count, points
 
 __all__ = [
     "MLP",
+    "Given",
+    "as_labels",
     "clock_frequencies",
     "dense",
     "gelu",
     "linear",
+    "one_hot",
     "point_embedding",
     "point_frequencies",
     "residual",
@@ -307,15 +310,81 @@ def point_frequencies(k):
     return 2 * np.pi / np.geomspace(16, 16 if k == 1 else 0.5, k)
 
 
-class MLP:
-    r"""A multilayer perceptron as denoiser: eps_hat = model(x_t, t).
+def one_hot(y, classes, dtype=np.float64):
+    r"""Return each label as a vector: 1 in its own place, 0 elsewhere; all 0 where there is no label.
 
-    .. math:: h_1 = \operatorname{act}([x_t, \text{embedding}(t)]\, W_1 + b_1), \qquad
+    .. math:: \left(1_{y = 0}, \ldots, 1_{y = C - 1}\right)
+
+    Its product with a matrix is a row of it, the label's own; what has no label gets none.
+
+    Parameters
+    ----------
+    y : ndarray of int, any shape
+        In 0..C - 1, or -1 for no label.
+    classes : int
+        C.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape (*y.shape, C)
+
+    Examples
+    --------
+    >>> one_hot(np.array([1, -1]), 3)
+    array([[0., 1., 0.],
+           [0., 0., 0.]])
+    """
+    return (y[..., None] == np.arange(classes)).astype(dtype)
+
+
+def as_labels(value, classes, name="y"):
+    """Return labels as an array of int, -1 where there is none.
+
+    Parameters
+    ----------
+    value : int, array_like of int, or None
+        In 0..classes - 1, or -1 for no label; None is no label for all.
+    classes : int
+        How many the network knows.
+    name : str
+        What the caller calls them.
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    TypeError
+        If they are not integers.
+    ValueError
+        If one is out of range, or the network knows no classes.
+    """
+    if value is None:
+        return np.array(-1)
+    y = np.asarray(value)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a label or labels, integers; got dtype {y.dtype}. No label is -1, or None.")
+    if y.size and (y.min() < -1 or y.max() >= classes):
+        wrong = y.min() if y.min() < -1 else y.max()
+        if not classes:
+            raise ValueError(f"{name} must be None for a network without classes; got {wrong}. Build it with classes=.")
+        raise ValueError(f"{name} runs over 0..{classes - 1}, and -1 is no label; got {wrong}.")
+    return y.astype(np.int64)
+
+
+class MLP:
+    r"""A multilayer perceptron as denoiser: eps_hat = model(x_t, t), or model(x_t, t, y) for points with labels.
+
+    .. math:: h_1 = \operatorname{act}([x_t, 1_y, \text{embedding}(t)]\, W_1 + b_1), \qquad
         h_k = \operatorname{act}(h_{k-1} W_k + b_k), \qquad
         \hat\epsilon = h_{\text{depth}}\, W_{\text{depth}+1} + b_{\text{depth}+1}
 
     With ``residual=True`` the hidden layers from the second on are h_k = h_{k-1} + act(h_{k-1} W_k + b_k), and with a
     ``point_dim`` the waves of :func:`point_embedding` take the place of x_t.
+    With ``classes``, 1_y is the label as a vector (:func:`one_hot`): each label adds its own row of W_1, and what has
+    no label adds none, so that one network answers with and without. Without classes, 1_y has no entries.
     Weights start as N(0, 1/fan_in) (LeCun et al., 1998), biases as 0.
 
     Parameters
@@ -334,6 +403,8 @@ class MLP:
     point_dim : int
         The size of the embedding of each coordinate: even, a sine and a cosine for each frequency. 0 takes the
         coordinates as they are.
+    classes : int
+        The number C of labels 0..C - 1 that the network is to know; 0 for points without labels.
     dtype : dtype
         float32 or float64; what the parameters are kept in and the network computes in. complex128 serves to
         differentiate by complex steps: f'(x) = Im f(x + ih) / h.
@@ -344,7 +415,7 @@ class MLP:
         All parameters, and the gradient that the last :meth:`backward` left, each as one vector.
     parameters, gradients : dict of str to ndarray
         The same memory by name and in shape: weight_1 (inputs, width), bias_1 (width,), ..., with
-        inputs = d max(1, point_dim) + time_dim.
+        inputs = d max(1, point_dim) + classes + time_dim.
     config : dict
         The arguments that say what the network looks like.
     clocks, waves : ndarray
@@ -359,8 +430,8 @@ class MLP:
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), section 3.2, for the prediction of eps. Identities: ``network.forward``,
-    ``network.initialization``, ``network.gradient``.
+    Source: Ho, Jain & Abbeel (2020), section 3.2, for the prediction of eps; Ho & Salimans (2022), section 3.2, for one
+    network with and without labels. Identities: ``network.forward``, ``network.initialization``, ``network.gradient``.
 
     Examples
     --------
@@ -369,6 +440,12 @@ class MLP:
     MLP(dim=2, width=128, depth=3, time_dim=32, activation='silu', dtype='float32'): 37762 parameters
     >>> model(np.zeros((5, 2)), 1).shape, model(np.zeros((5, 2)), [1, 2, 3, 4, 5]).dtype
     ((5, 2), dtype('float64'))
+
+    A network that knows three classes, asked for points of the second, and for those of any:
+
+    >>> model = MLP(2, rng=np.random.default_rng(0), classes=3)
+    >>> model(np.zeros((5, 2)), 1, 1).shape, model.given(None)(np.zeros((5, 2)), 1).shape
+    ((5, 2), (5, 2))
     """
 
     def __init__(
@@ -382,23 +459,26 @@ class MLP:
         residual=False,
         activation="silu",
         point_dim=0,
+        classes=0,
         dtype=np.float32,
     ):
         check_rng(rng)
-        self._build(dim, width, depth, time_dim, residual, activation, point_dim, dtype)
+        self._build(dim, width, depth, time_dim, residual, activation, point_dim, classes, dtype)
         for name, parameter in self.parameters.items():
             if name.startswith("weight"):
                 parameter[...] = rng.standard_normal(parameter.shape) / math.sqrt(parameter.shape[0])
 
     @classmethod
-    def from_theta(cls, theta, *, dim, width, depth, time_dim, residual, dtype, activation="silu", point_dim=0):
+    def from_theta(
+        cls, theta, *, dim, width, depth, time_dim, residual, dtype, activation="silu", point_dim=0, classes=0
+    ):
         """Return the network whose parameters are views into `theta`; nothing is copied.
 
         Parameters
         ----------
         theta : ndarray, shape (P,)
             All parameters, in the order of :attr:`parameters`.
-        dim, width, depth, time_dim, residual, dtype, activation, point_dim
+        dim, width, depth, time_dim, residual, dtype, activation, point_dim, classes
             As in :class:`MLP`; ``**model.config`` of a network of the same shape.
 
         Returns
@@ -418,10 +498,10 @@ class MLP:
         True
         """
         model = cls.__new__(cls)
-        model._build(dim, width, depth, time_dim, residual, activation, point_dim, dtype, theta)
+        model._build(dim, width, depth, time_dim, residual, activation, point_dim, classes, dtype, theta)
         return model
 
-    def _build(self, dim, width, depth, time_dim, residual, activation, point_dim, dtype, theta=None):
+    def _build(self, dim, width, depth, time_dim, residual, activation, point_dim, classes, dtype, theta=None):
         """Check the sizes, lay all parameters out in one vector and name the views into it."""
         self.dim = count(dim, "dim")
         width, depth, time_dim = count(width, "width"), count(depth, "depth"), count(time_dim, "time_dim", least=2)
@@ -430,6 +510,7 @@ class MLP:
         point_dim = count(point_dim, "point_dim", least=0)
         if point_dim % 2:
             raise ValueError(f"point_dim must be even, a sine and a cosine for each frequency; got {point_dim}.")
+        classes = count(classes, "classes", least=0)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
         if not isinstance(residual, bool):
@@ -445,13 +526,14 @@ class MLP:
             "residual": residual,
             "activation": activation,
             "point_dim": point_dim,
+            "classes": classes,
             "dtype": dtype.name,
         }
         self.clocks = clock_frequencies(time_dim // 2).astype(np.finfo(dtype).dtype)  # t stays real
         waves = point_frequencies(point_dim // 2) if point_dim else np.zeros(0)
         self.waves = waves.astype(np.finfo(dtype).dtype)
 
-        sizes = [self.dim * max(1, point_dim) + time_dim, *[width] * depth, self.dim]
+        sizes = [self.dim * max(1, point_dim) + classes + time_dim, *[width] * depth, self.dim]
         shapes = {}
         for k, (before, after) in enumerate(itertools.pairwise(sizes), start=1):
             shapes |= {f"weight_{k}": (before, after), f"bias_{k}": (after,)}
@@ -476,7 +558,7 @@ class MLP:
         inner = functools.partial(residual, activation=activation) if self.config["residual"] else first
         return [first, *[inner] * (self.config["depth"] - 1), linear]
 
-    def forward(self, x, t):
+    def forward(self, x, t, y=None):
         """Return eps_hat and the tape from which :meth:`backward` finds the gradients.
 
         Parameters
@@ -485,6 +567,8 @@ class MLP:
             The points x_t; taken into the network's dtype.
         t : int or array_like of int
             The steps, counted 1..T: one for all points, or one for each, of shape x.shape[:-1].
+        y : int or array_like of int, optional
+            The labels, in 0..classes - 1 or -1 for no label: one for all points, or one for each. None is no label.
 
         Returns
         -------
@@ -496,16 +580,19 @@ class MLP:
         Raises
         ------
         TypeError
-            If `x` is not made of real numbers, or `t` is a float or a bool.
+            If `x` is not made of real numbers, or `t` or `y` is a float or a bool.
         ValueError
-            If the last axis of `x` is not d, `t` does not have one entry for each point, or t < 1.
+            If the last axis of `x` is not d, `t` or `y` does not have one entry for each point, t < 1, or a label is
+            out of range.
         """
-        x, t = self._lined_up(x, t)
+        x, t, y = self._lined_up(x, t, y)
         rows = x.reshape(-1, self.dim)
         places, through_places = point_embedding(rows, self.waves)
         times = time_embedding(t.reshape(-1), self.clocks)  # one row, or one for each point
-        h = np.concatenate([places, np.broadcast_to(times, (len(rows), times.shape[1]))], axis=1)
-        tape = [lambda dh: through_places(dh[:, : places.shape[1]])]  # the columns behind belong to t
+        kinds = one_hot(y.reshape(-1), self.config["classes"], x.dtype)  # likewise
+        beside = [np.broadcast_to(part, (len(rows), part.shape[1])) for part in (kinds, times)]
+        h = np.concatenate([places, *beside], axis=1)
+        tape = [lambda dh: through_places(dh[:, : places.shape[1]])]  # the columns behind belong to y and t
         for k, layer in enumerate(self.layers(), start=1):
             h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
             tape.append(pullback)
@@ -532,8 +619,8 @@ class MLP:
             dy, self.gradients[f"weight_{k}"][...], self.gradients[f"bias_{k}"][...] = pullback(dy)
         return through_places(dy).reshape(grad_output.shape)
 
-    def __call__(self, x, t):
-        """Return eps_hat(x_t, t), as :meth:`forward` does but in float64 and without a tape.
+    def __call__(self, x, t, y=None):
+        """Return eps_hat(x_t, t, y), as :meth:`forward` does but in float64 and without a tape.
 
         Parameters
         ----------
@@ -541,25 +628,62 @@ class MLP:
             The points x_t.
         t : int or array_like of int
             The steps, counted 1..T: one for all points, or one for each, of shape x.shape[:-1].
+        y : int or array_like of int, optional
+            The labels, as in :meth:`forward`.
 
         Returns
         -------
         ndarray, shape (..., d)
             In float64 as every denoiser's, whatever the network computes in.
         """
-        x, t = self._lined_up(x, t)
+        x, *beside = self._lined_up(x, t, y)
         eps_hat = np.empty(x.shape, np.result_type(x.dtype, np.float64))
         rows_in, rows_out = x.reshape(-1, self.dim), eps_hat.reshape(-1, self.dim)
-        t = t.reshape(-1)
+        beside = [one.reshape(-1) for one in (beside if self.config["classes"] else beside[:1])]
         for start in range(0, len(rows_in), BLOCK):
             rows = slice(start, start + BLOCK)
-            rows_out[rows] = self.forward(rows_in[rows], t[rows] if t.size > 1 else t[0])[0]
+            rows_out[rows] = self.forward(rows_in[rows], *(one[rows] if one.size > 1 else one[0] for one in beside))[0]
         return eps_hat
 
-    def compiled_walks(self):
+    def given(self, y):
+        r"""Return the network under labels: a denoiser of points alone, for any sampler and any bound.
+
+        .. math:: (x_t, t) \mapsto \hat\epsilon(x_t, t, y)
+
+        Parameters
+        ----------
+        y : int, array_like of int, or None
+            One label for all points; or one for each, and then the points have to come as they are labelled. None is
+            the network without labels.
+
+        Returns
+        -------
+        Given
+
+        Raises
+        ------
+        TypeError
+            If `y` is not made of integers.
+        ValueError
+            If a label is out of range, or the network knows no classes.
+
+        Examples
+        --------
+        >>> model, x_t = MLP(2, rng=np.random.default_rng(0), classes=3), np.ones((5, 2))
+        >>> bool(np.all(model.given(1)(x_t, 7) == model(x_t, 7, 1)))
+        True
+        """
+        return Given(self, y)
+
+    def compiled_walks(self, y=None):
         """Return walks of this network through many steps in compiled loops, or None where there are none.
 
         Samplers and bounds ask a denoiser for them. What is written into a subclass they would not see.
+
+        Parameters
+        ----------
+        y : int, optional
+            The label of all points.
 
         Returns
         -------
@@ -578,10 +702,10 @@ class MLP:
             return None
         from refdiff.network.engine import Engine
 
-        return Engine(self)
+        return Engine(self, y)
 
-    def _lined_up(self, x, t):
-        """Return x in the network's dtype and t as integers, one or one for each point."""
+    def _lined_up(self, x, t, y):
+        """Return x in the network's dtype, and t and y as integers, one or one for each point."""
         dtype = self.theta.dtype
         x = np.asarray(x) if dtype.kind == "c" else points(x, "x")
         if x.ndim == 0 or x.shape[-1] != self.dim:
@@ -596,7 +720,55 @@ class MLP:
             )
         if t.size and t.min() < 1:
             raise ValueError(f"t runs over 1..T; got {t.min()}. Zero-based steps, as in diffusers? Add 1.")
-        return x.astype(dtype, copy=False), t
+        y = as_labels(y, self.config["classes"])
+        if y.ndim and y.shape != x.shape[:-1]:
+            raise ValueError(
+                f"y must be one label or have one entry per point: shape {x.shape[:-1]} beside points of shape"
+                f" {x.shape}; got {y.shape}."
+            )
+        return x.astype(dtype, copy=False), t, y
+
+
+class Given:
+    """A network under labels, as :meth:`MLP.given` makes it: eps_hat = given(x_t, t).
+
+    Attributes
+    ----------
+    model : MLP
+    y : ndarray of int
+        One label or one for each point; -1 for none.
+    dim : int
+        That of the network.
+    """
+
+    def __init__(self, model, y):
+        self.model, self.y, self.dim = model, as_labels(y, model.config["classes"]), model.dim
+
+    def __repr__(self):
+        return f"{self.model!r}, given y = {self.y}"
+
+    def __call__(self, x, t):
+        """Return eps_hat(x_t, t, y), as the network does.
+
+        Parameters
+        ----------
+        x : array_like, shape (..., d)
+        t : int or array_like of int
+
+        Returns
+        -------
+        ndarray, shape (..., d)
+        """
+        return self.model(x, t, self.y) if self.model.config["classes"] else self.model(x, t)
+
+    def compiled_walks(self):
+        """Return compiled walks of the network under one label, or None, as where each point has its own.
+
+        Returns
+        -------
+        refdiff.network.engine.Engine or None
+        """
+        return self.model.compiled_walks(int(self.y)) if self.y.ndim == 0 else None
 
 
 ACTIVATIONS = {"silu": silu, "gelu": gelu}

@@ -11,22 +11,22 @@ import numpy as np
 
 from refdiff.checks import check_rng, count, points, real, same_shape
 from refdiff.kernels.streams import loading, one_blas_thread
-from refdiff.network.mlp import MLP
+from refdiff.network.mlp import MLP, as_labels
 from refdiff.network.optimizer import EMA, AdamW, clip_by_global_norm, cosine_learning_rates, ema_decays
 from refdiff.schedule import Schedule
 
-__all__ = ["Record", "TrainingDiverged", "TrainingState", "fit", "loss", "loss_and_gradients"]
+__all__ = ["Record", "TrainingDiverged", "TrainingState", "drop_labels", "fit", "loss", "loss_and_gradients"]
 
 LONGEST_WARMUP = 200  # steps; a twentieth of a shorter training
 WORTH_COMPILING = 5e9  # steps x points x parameters: what NumPy does in a second
 
 
-def loss(model, x_0, t, eps, schedule):
+def loss(model, x_0, t, eps, schedule, y=None):
     r"""Return the mean squared error of eps_hat, per coordinate.
 
     .. math:: L = \frac1n \sum_{i=1}^n \frac1d \left\lVert \epsilon_i
-        - \hat\epsilon\left(\sqrt{\bar\alpha_{t_i}}\, x_{0,i} + \sqrt{1 - \bar\alpha_{t_i}}\, \epsilon_i,\; t_i\right)
-        \right\rVert^2
+        - \hat\epsilon\left(\sqrt{\bar\alpha_{t_i}}\, x_{0,i} + \sqrt{1 - \bar\alpha_{t_i}}\, \epsilon_i,\; t_i
+        \left[, y_i\right]\right) \right\rVert^2
 
     With t uniform on 1..T and eps standard normal its expectation is L_simple of Ho et al. divided by d: they
     sum over the coordinates. Divided so, a model that answers 0 scores 1 in any dimension.
@@ -34,12 +34,14 @@ def loss(model, x_0, t, eps, schedule):
     Parameters
     ----------
     model : callable
-        Any denoiser eps_hat = model(x_t, t).
+        Any denoiser eps_hat = model(x_t, t), or model(x_t, t, y) if there are labels.
     x_0, eps : array_like, shape (..., d)
         Clean points and the noise to add.
     t : int or array_like of int
         The steps, in 1..T: one for all points, or one for each.
     schedule : Schedule
+    y : int or array_like of int, optional
+        Labels, which the model is given as they are.
 
     Returns
     -------
@@ -54,7 +56,8 @@ def loss(model, x_0, t, eps, schedule):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: ``network.loss``.
+    Source: Ho, Jain & Abbeel (2020), eq. 14; with labels Ho & Salimans (2022), Algorithm 1. Identities:
+    ``network.loss``, ``network.loss_given``.
 
     Examples
     --------
@@ -64,10 +67,10 @@ def loss(model, x_0, t, eps, schedule):
     12.5
     """
     x_t, eps = noised(x_0, t, eps, schedule)
-    return float(np.mean((eps - model(x_t, t)) ** 2))
+    return float(np.mean((eps - (model(x_t, t) if y is None else model(x_t, t, y))) ** 2))
 
 
-def loss_and_gradients(model, x_0, t, eps, schedule):
+def loss_and_gradients(model, x_0, t, eps, schedule, y=None):
     r"""Return :func:`loss` and its gradient with respect to each parameter.
 
     .. math:: \frac{\partial L}{\partial \hat\epsilon} = \frac{2}{n d}\,(\hat\epsilon - \epsilon)
@@ -75,7 +78,7 @@ def loss_and_gradients(model, x_0, t, eps, schedule):
     Parameters
     ----------
     model : MLP
-    x_0, t, eps, schedule
+    x_0, t, eps, schedule, y
         As in :func:`loss`.
 
     Returns
@@ -89,7 +92,7 @@ def loss_and_gradients(model, x_0, t, eps, schedule):
     Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: ``network.gradient``.
     """
     x_t, eps = noised(x_0, t, eps, schedule)
-    eps_hat, tape = model.forward(x_t, t)
+    eps_hat, tape = model.forward(x_t, t) if y is None else model.forward(x_t, t, y)
     error = eps_hat - eps
     model.backward(tape, 2 / error.size * error)
     return float(np.mean(error**2)), model.gradients
@@ -103,6 +106,50 @@ def noised(x_0, t, eps, schedule):
         raise ValueError(f"the loss is a mean over points; got none, x_0 of shape {x_0.shape}.")
     index = schedule.index(t, x_0)
     return schedule.signal_rate[index] * x_0 + schedule.noise_rate[index] * eps, eps
+
+
+def drop_labels(y, probability, rng):
+    r"""Return labels of which each was dropped, or not, by itself: classifier-free training.
+
+    .. math:: y_i \leftarrow \begin{cases} -1 & u_i < p \\ y_i & u_i \ge p \end{cases}, \qquad
+        u_i \sim U[0, 1) \text{ independent}
+
+    A network that is trained so learns eps_hat(x_t, t, y) and, from what is dropped, eps_hat(x_t, t).
+
+    Parameters
+    ----------
+    y : array_like of int, any shape
+        Labels; -1 is no label, and stays.
+    probability : float
+        p, in [0, 1].
+    rng : numpy.random.Generator
+        Draws one number for each label, whatever p.
+
+    Returns
+    -------
+    ndarray of int, the shape of y
+
+    Raises
+    ------
+    TypeError
+        If the labels are not integers, or `rng` is not a Generator.
+    ValueError
+        If `probability` is not in [0, 1].
+
+    Notes
+    -----
+    Source: Ho & Salimans (2022), Algorithm 1. Identity: ``network.drop_labels``.
+
+    Examples
+    --------
+    >>> drop_labels([0, 1, 2, 3, 4, 5], 0.5, np.random.default_rng(0))
+    array([ 0, -1, -1, -1,  4,  5])
+    """
+    y = np.asarray(y)
+    if y.dtype.kind not in "iu":
+        raise TypeError(f"y must be labels, integers; got dtype {y.dtype}. No label is -1.")
+    probability = _number(probability, "probability", lambda value: 0 <= value <= 1, "in [0, 1]")
+    return np.where(check_rng(rng).random(y.shape) < probability, -1, y.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -186,6 +233,8 @@ def fit(
     rng,
     steps,
     *,
+    labels=None,
+    drop_label=0.1,
     batch_size=256,
     learning_rate=5e-3,
     weight_decay=0.0,
@@ -197,9 +246,10 @@ def fit(
 ):
     r"""Train `model` on `data`; a generator that yields a :class:`Record` every `record_every` steps and at the end.
 
-    Each step draws a batch from the data with replacement, t ~ U{1..T} and eps ~ N(0, I), and follows the gradient
-    of :func:`loss` by AdamW. Whenever a record is yielded, and when the generator is exhausted, closed or
-    interrupted, the model holds the moving average of its parameters as of the last record.
+    Each step draws a batch from the data with replacement, t ~ U{1..T} and eps ~ N(0, I), and which of its labels to
+    drop, if there are any; and follows the gradient of :func:`loss` by AdamW. Whenever a record is yielded, and when
+    the generator is exhausted, closed or interrupted, the model holds the moving average of its parameters as of the
+    last record.
 
     Parameters
     ----------
@@ -209,10 +259,16 @@ def fit(
         Points x_0; bring them to zero mean and unit variance first, since x_T is N(0, I).
     schedule : Schedule
     rng : numpy.random.Generator
-        Draws batches, t and eps. Same seed, same result: BLAS is held to one thread while a step is made,
-        because with more it adds in another order (and, at this size, wins little).
+        Draws batches, t and eps, and which labels to drop. Same seed, same result: BLAS is held to one thread while a
+        step is made, because with more it adds in another order (and, at this size, wins little).
     steps : int
         In all, those that `state` has already made included; the learning rate falls towards the last.
+    labels : array_like of int, shape (n,), optional
+        The label of each point, in 0..classes - 1 or -1 for none. A network with classes that is given none is trained
+        without labels.
+    drop_label : float
+        The probability of :func:`drop_labels`, for each label of each batch by itself. The answer without a label
+        learns from what is dropped alone: the less that is, the worse it is beside those with one.
     batch_size : int
     learning_rate : float
         The highest rate of :func:`cosine_learning_rate`, reached after steps // 20 steps, at most 200.
@@ -242,7 +298,8 @@ def fit(
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: ``network.fit``.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 1; with labels Ho & Salimans (2022), Algorithm 1. Identities:
+    ``network.fit``, ``network.fit_labels``.
 
     Examples
     --------
@@ -251,6 +308,14 @@ def fit(
     >>> model = MLP(1, rng=rng, width=16, depth=1)
     >>> data = rng.choice([-1.0, 1.0], size=(100, 1))
     >>> for record in fit(model, data, Schedule.vp(10), rng, 200):
+    ...     print(record.step, record.loss < 1)
+    100 True
+    200 True
+
+    With labels, the network learns the law of each class, and that of all:
+
+    >>> model = MLP(1, rng=rng, width=16, depth=1, classes=2)
+    >>> for record in fit(model, data, Schedule.vp(10), rng, 200, labels=(data[:, 0] > 0).astype(int)):
     ...     print(record.step, record.loss < 1)
     100 True
     200 True
@@ -268,6 +333,13 @@ def fit(
         raise ValueError("data must have at least one point; got none.")
     if not np.isfinite(data).all():
         raise ValueError(f"data must be finite; row {int(np.argmin(np.isfinite(data).all(axis=1)))} is not.")
+    if labels is None:
+        y = np.zeros(0, np.int64)
+    else:
+        y = as_labels(labels, model.config["classes"], "labels")
+        if y.shape != (len(data),):
+            raise ValueError(f"labels must have one entry for each of the {len(data)} points; got shape {y.shape}.")
+    drop_label = _number(drop_label, "drop_label", lambda value: 0 <= value <= 1, "in [0, 1]")
     check_rng(rng)
     steps, batch_size = count(steps, "steps"), count(batch_size, "batch_size")
     record_every = count(record_every, "record_every")
@@ -293,7 +365,7 @@ def fit(
         if state.rng_state is not None:
             rng.bit_generator.state = state.rng_state
         model.theta[...] = state.average
-        take_steps = take(learner, adam, ema, data, schedule, rng, batch_size, clip_norm)
+        take_steps = take(learner, adam, ema, (data, y, drop_label), schedule, rng, batch_size, clip_norm)
 
         while done < steps:
             until = min(steps, (done // record_every + 1) * record_every)
@@ -319,6 +391,7 @@ def fit(
 
 def _numpy_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_norm):
     """Return what takes a step for each of some learning rates: the specification of training, line by line."""
+    points, labels, drop_label = data
     keep_freed_memory()
 
     def take_steps(rates):
@@ -327,10 +400,12 @@ def _numpy_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_norm)
         # for the whole process, and what the caller does between two records is theirs.
         with one_blas_thread(), np.errstate(all="ignore"):
             for rate in rates:
-                x_0 = data[rng.integers(len(data), size=batch_size)]
+                rows = rng.integers(len(points), size=batch_size)
+                x_0 = points[rows]
                 t = rng.integers(1, schedule.T, size=batch_size, endpoint=True)
                 eps = rng.standard_normal(x_0.shape)
-                value, _ = loss_and_gradients(learner, x_0, t, eps, schedule)
+                y = drop_labels(labels[rows], drop_label, rng) if labels.size else None
+                value, _ = loss_and_gradients(learner, x_0, t, eps, schedule, y)
                 norm = clip_by_global_norm(learner.gradient, clip_norm)
                 if not (math.isfinite(value) and math.isfinite(norm)):
                     raise TrainingDiverged(adam.step + 1)
@@ -362,9 +437,11 @@ def _compiled_steps(learner, adam, ema, data, schedule, rng, batch_size, clip_no
     learner.theta, adam.first_moment, adam.second_moment, ema.average = theta, first, second, average
 
     net = net_of(learner, schedule.T)
-    data, signal, noise = (
-        np.array(array, np.float64, order="C") for array in (data, schedule.signal_rate, schedule.noise_rate)
+    points, labels, drop_label = data
+    points, signal, noise = (
+        np.array(array, np.float64, order="C") for array in (points, schedule.signal_rate, schedule.noise_rate)
     )
+    data = points, np.ascontiguousarray(labels), drop_label
     settings = float(batch_size), adam.beta_1, adam.beta_2, adam.epsilon, adam.weight_decay
     # Ctrl-C waits for a call to return: about a tenth of a second.
     at_once = max(1, int(1e10 / (6 * batch_size * size)))

@@ -27,6 +27,8 @@ SHAPES = {
     "residual GELU on waves": {"residual": True, "activation": "gelu", "point_dim": 6, "depth": 4},
     "one layer": {"depth": 1, "activation": "gelu", "dim": 3},
     "residual SiLU": {"residual": True, "dim": 1, "point_dim": 2, "width": 5},
+    "labels": {"classes": 3, "dim": 3, "width": 15},
+    "labels beside waves": {"classes": 2, "point_dim": 4, "residual": True},
 }
 
 
@@ -98,12 +100,14 @@ def test_what_is_far_out_stays_finite(dtype, activation):
 
 
 def trained(compiled, dtype, steps=STEPS, **shape):
-    """The state and the last record after some steps."""
+    """The state and the last record after some steps; with labels, one of them missing, if there are classes."""
     model, rng = small(dtype=dtype, **shape)
     data, state = rng.standard_normal((50, model.dim)), TrainingState.start(model)
+    labelled = {"labels": np.arange(50) % (model.config["classes"] + 1) - 1, "drop_label": 0.3}
     *_, record = fit(
         *(model, data, VP, rng, steps),
         **{"batch_size": BATCH, "weight_decay": 0.1, "clip_norm": 0.5, "state": state, "compiled": compiled},
+        **(labelled if model.config["classes"] else {}),
     )
     return state, record
 
@@ -120,10 +124,10 @@ def test_a_hundred_steps_lead_where_those_of_the_numpy_code_lead(shape, dtype, t
     assert (record.step, record.learning_rate) == (twin.step, twin.learning_rate)
 
 
-def gradient(model, x_0, t, eps, schedule):
+def gradient(model, x_0, t, eps, schedule, y=None):
     """The loss and its gradient by the compiled loop, with the signature of network.loss_and_gradients."""
     x_0, eps = np.atleast_2d(x_0), np.atleast_2d(eps)
-    t = np.broadcast_to(t, len(x_0)).astype(np.int64)
+    t, y = (np.broadcast_to(one, len(x_0)).astype(np.int64) for one in (t, -1 if y is None else y))
     net, n = net_of(model, schedule.T), len(x_0)
     x_t = schedule.signal_rate[t][:, None] * x_0 + schedule.noise_rate[t][:, None] * eps
     wide, dtype = model.parameters["weight_1"].shape[0], model.theta.dtype
@@ -132,7 +136,7 @@ def gradient(model, x_0, t, eps, schedule):
     turned, part = np.empty((net.depth, net.width, net.width), dtype), np.empty((wide, net.width), dtype)
     with one_blas_thread():
         value = kernels.gradient(
-            *(net, model.gradient, x_t.astype(dtype), t, np.array(eps, np.float64)),
+            *(net, model.gradient, x_t.astype(dtype), t, y, np.array(eps, np.float64)),
             *(np.empty((n, wide), dtype), h, slopes, dy, dx, turned, part),
         )
     return value, model.gradients
@@ -141,18 +145,18 @@ def gradient(model, x_0, t, eps, schedule):
 class Compiled(MLP):
     """The network whose answers come from the compiled walk: one step x = 0 x + 1 eps_hat."""
 
-    def __call__(self, x, t):
-        x, t = np.asarray(x, np.float64), np.asarray(t)
-        rows, each = x.reshape(-1, self.dim), np.broadcast_to(t, x.shape[:-1]).reshape(-1)
+    def __call__(self, x, t, y=None):
+        x, y = np.asarray(x, np.float64), -1 if y is None else y
+        rows, (each, kinds) = x.reshape(-1, self.dim), (np.broadcast_to(a, x.shape[:-1]).reshape(-1) for a in (t, y))
         answers = np.empty_like(rows)
-        for one in np.unique(each):
-            mine = np.flatnonzero(each == one)
+        for one, kind in {*zip(each.tolist(), kinds.tolist())}:
+            mine = np.flatnonzero((each == one) & (kinds == kind))
             noise = Streams(np.random.default_rng(0), len(mine))
-            answers[mine] = Engine(self).reverse_walk(rows[mine], [one], [0.0], [1.0], [0.0], noise)
+            answers[mine] = Engine(self, kind).reverse_walk(rows[mine], [one], [0.0], [1.0], [0.0], noise)
         return answers.reshape(x.shape)
 
-    def forward(self, x, t):
-        return self(x, t), MLP.forward(self, x, t)[1]
+    def forward(self, x, t, y=None):
+        return self(x, t, y), MLP.forward(self, x, t, y)[1]
 
 
 def compiled_fit(*args, **options):
@@ -169,7 +173,7 @@ IMPLEMENTATION = types.SimpleNamespace(
 
 @compiled_only
 def test_the_catalogue_judges_the_compiled_loops_as_it_judges_the_numpy_code():
-    keys = ["network.forward", "network.gradient", "network.fit"]
+    keys = ["network.forward", "network.gradient", "network.fit", "network.fit_labels"]
     report = verify.judge(IMPLEMENTATION, seed=0, only=keys, budget="quick")
     assert {key: verdict.holds for key, verdict in report.verdicts.items()} == dict.fromkeys(keys, True)
 

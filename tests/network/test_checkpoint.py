@@ -184,6 +184,20 @@ def test_rewriting_alone_changes_nothing(tmp_path, whole):
     np.testing.assert_array_equal(load(tmp_path / "model.npz").theta, small().theta)
 
 
+def test_a_file_from_before_networks_had_classes_is_read_as_one_without(tmp_path, whole):
+    (tmp_path / "old.npz").write_bytes(rewritten(whole, lambda manifest, arrays: manifest["config"].pop("classes")))
+    loaded = load(tmp_path / "old.npz")
+    assert loaded.config == small().config
+    np.testing.assert_array_equal(loaded.theta, small().theta)
+
+
+def test_a_network_keeps_its_classes(tmp_path):
+    model = small(classes=3)
+    save(tmp_path / "model.npz", model)
+    loaded = load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded(np.ones((3, 2)), 5, [0, 2, -1]), model(np.ones((3, 2)), 5, [0, 2, -1]))
+
+
 def describe(manifest, arrays, name, array):
     arrays[name] = array
     manifest["arrays"][name] = checkpoint._described(array)

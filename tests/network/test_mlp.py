@@ -308,7 +308,7 @@ def test_a_network_is_printed_with_its_shape_and_the_number_of_its_parameters():
 
 def test_the_network_that_is_built_unless_said_otherwise():
     config = {"dim": 2, "width": 128, "depth": 3, "time_dim": 32, "residual": False, "activation": "silu"}
-    assert MLP(rng=np.random.default_rng(0)).config == config | {"point_dim": 0, "dtype": "float32"}
+    assert MLP(rng=np.random.default_rng(0)).config == config | {"point_dim": 0, "classes": 0, "dtype": "float32"}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

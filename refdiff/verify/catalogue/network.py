@@ -4,6 +4,8 @@ The truth is a second network that is written here from the equations, over comp
 by complex steps, f'(x) = Im f(x + ih) / h, which lose no digits and know nothing of back-propagation.
 """
 
+import inspect
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +13,7 @@ from scipy.special import ndtr
 
 from refdiff.forward import walk
 from refdiff.verify.evidence import stream
-from refdiff.verify.identity import identity
+from refdiff.verify.identity import NotProvided, identity
 from refdiff.verify.oracles import integrate
 
 WAVES = (16.0, 0.5)  # the lengths of the waves for point_dim = 4, in units of x
@@ -22,11 +24,11 @@ CHUNK = 4_000  # directions that are differentiated together: memory stays small
 def small(claimed, case, dim):
     """Return a float64 network with few parameters, all of them drawn from the case."""
     rng = stream("small network", case)
-    residual, activation, point_dim = kind(case)
+    residual, activation, point_dim, classes = kind(case)
     model = claimed.network.MLP(
         *(dim,),
         **{"rng": rng, "width": 3, "depth": 1 + case.T % 3, "time_dim": 4, "dtype": np.float64},
-        **{"residual": residual, "activation": activation, "point_dim": point_dim},
+        **{"residual": residual, "activation": activation, "point_dim": point_dim, "classes": classes},
     )
     for parameter in model.parameters.values():
         parameter[...] = rng.uniform(-2, 2, parameter.shape)
@@ -34,22 +36,32 @@ def small(claimed, case, dim):
 
 
 def kind(case):
-    """Return residual or not, the activation, and the size of a coordinate's embedding."""
-    return case.T % 2 == 0, "gelu" if case.T % 2 == 0 else "silu", 4 * (case.t % 2)
+    """Return residual or not, the activation, the size of a coordinate's embedding, and the number of classes."""
+    return case.T % 2 == 0, "gelu" if case.T % 2 == 0 else "silu", 4 * (case.t % 2), 3 * (case.s % 2)
 
 
-def reference(parameters, x, t, kind):
+def labels_of(case):
+    """Return what a call is given beside three points and their steps: labels, one twice and one left out, if any."""
+    return (np.array([1, -1, 1]),) if kind(case)[3] else ()
+
+
+def reference(parameters, x, t, kind, y=-1):
     """Return eps_hat by the equations of the network; parameters may have axes in front and may be complex."""
-    residual, activation, point_dim = kind
+    residual, activation, point_dim, classes = kind
     omega = 2 * math.pi / np.array([4.0, 4000.0])  # for time_dim = 4: one clock of 4 steps, one of 4000
     angle = np.multiply.outer(t, omega)
     if point_dim:
         waves = [f(2 * math.pi / length * x) for f in (np.sin, np.cos) for length in WAVES]
         x = np.stack(waves, axis=-1).reshape(*x.shape[:-1], -1)  # all waves of a coordinate side by side
     h = np.concatenate([x, np.sin(angle), np.cos(angle)], axis=-1)
-    layers = len(parameters) // 2
+    layers, points = len(parameters) // 2, h.shape[-1] - 4
+    _, own, _ = np.split(parameters["weight_1"], [points, points + classes], axis=-2)  # a row for each label
+    parameters = parameters | {"weight_1": np.delete(parameters["weight_1"], np.s_[points : points + classes], -2)}
     for k in range(1, layers + 1):
         a = h @ parameters[f"weight_{k}"] + parameters[f"bias_{k}"][..., None, :]
+        if k == 1 and classes:
+            y = np.broadcast_to(y, len(x))
+            a = a + np.where(y[:, None] < 0, 0.0, own[..., y, :])
         if k == layers:
             return a
         h = a * (ndtr(a) if activation == "gelu" else (1 + np.tanh(a / 2)) / 2) + (h if residual and k > 1 else 0)
@@ -77,7 +89,7 @@ def slopes(model, case, directions):
         for name, parameter in model.parameters.items():
             end = start + parameter.size
             parameters[name], start = shifted[:, start:end].reshape(-1, *parameter.shape), end
-        error = reference(parameters, x_t, t, kind(case)) - eps
+        error = reference(parameters, x_t, t, kind(case), *labels_of(case)) - eps
         out.append(np.mean(error**2, axis=(-2, -1)).imag / STEP)
     return np.concatenate(out)
 
@@ -90,52 +102,64 @@ def flat(named):
 def gradient_twice(claimed, model, case):
     """Return value and gradient of the second of two calls, as one vector: a call leaves nothing behind."""
     x_0, t, eps = a_batch(case)
-    claimed.network.loss_and_gradients(model, x_0, t, eps, case.schedule)
-    value, gradients = claimed.network.loss_and_gradients(model, x_0, t, eps, case.schedule)
+    claimed.network.loss_and_gradients(model, x_0, t, eps, case.schedule, *labels_of(case))
+    value, gradients = claimed.network.loss_and_gradients(model, x_0, t, eps, case.schedule, *labels_of(case))
     return value, np.concatenate([gradients[name].ravel() for name in model.parameters])
 
 
 @identity(
     "network.forward",
-    judges=("network.MLP.forward", "network.MLP.__call__", "network.MLP.from_theta"),
-    states=r"h_1 = \operatorname{act}([x_t \text{ or } \sin\nu x_t, \cos\nu x_t;\; \sin\omega t, \cos\omega t]\, W_1"
-    r" + b_1), \quad h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b,"
+    judges=("network.MLP.forward", "network.MLP.__call__", "network.MLP.from_theta", "network.MLP.given"),
+    states=r"h_1 = \operatorname{act}([x_t \text{ or } \sin\nu x_t, \cos\nu x_t;\; 1_{y=0}, \ldots, 1_{y=C-1};\;"
+    r" \sin\omega t, \cos\omega t]\, W_1 + b_1), \quad"
+    r" h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b,"
     r" \quad \operatorname{act}(a) = a\,\sigma(a) \text{ or } a\,\Phi(a)",
     source="Vaswani et al. (2017), section 3.5, for the embedding; the rest is the definition",
     statistics=2,
-    coincides="Sines first or cosines first is a matter of choice: a network works with what it was trained with.",
+    coincides="Sines first or cosines first is a matter of choice: a network works with what it was trained with."
+    " Where every point has a label, it does not matter what stands for none.",
 )
 class Forward:
-    """The same network, written a second time from its equations.
+    """The same network, written a second time from its equations; a label picks a row of W_1, and adds it.
 
-    By chance: normal points and random steps go in, and cosine and sine of what comes out are bounded, with means that
-    quadrature over the second network gives.
+    By chance: normal points, random steps and labels go in, and cosine and sine of what comes out are bounded, with
+    means that quadrature over the second network gives.
     """
 
     @staticmethod
     def exact(claimed, case, evidence):
         model = small(claimed, case, case.d)
         x_0, t, eps = a_batch(case)
-        x = diffused(case, x_0, t, eps)
-        truth = reference(model.parameters, x, t, kind(case))
-        evidence.close("forward(x, t)", model.forward(x, t)[0], truth)
-        evidence.close("model(x, t)", model(x, t), truth)
-        evidence.close("model(x, one t)", model(x[:1], int(t[0])), truth[:1])
+        x, y = diffused(case, x_0, t, eps), labels_of(case)
+        truth = reference(model.parameters, x, t, kind(case), *y)
+        evidence.close("forward(x, t)", model.forward(x, t, *y)[0], truth)
+        evidence.close("model(x, t)", model(x, t, *y), truth)
+        evidence.close("model(x, one t)", model(x[:1], int(t[0]), *(int(one[0]) for one in y)), truth[:1])
         twin = claimed.network.MLP.from_theta(model.theta.copy(), **model.config)
-        evidence.close("a network from theta", twin(x, t), truth)
+        evidence.close("a network from theta", twin(x, t, *y), truth)
+        without = reference(model.parameters, x, t, kind(case))
+        evidence.close("model(x, t) without labels", model(x, t), without)
+        evidence.close("the network given no label", model.given(None)(x, t), without)
+        if y:
+            evidence.close("the network given labels", model.given(*y)(x, t), truth)
+            truth = reference(model.parameters, x, t, kind(case), 2)
+            evidence.close("the network given one label", model.given(2)(x, t), truth)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
         model = small(claimed, case, 1)
         x, t = trial.rng.standard_normal((trial.n, 1)), trial.rng.integers(1, case.T + 1, trial.n)
-        found = model(x, t)[:, 0]
+        kinds = range(-1, kind(case)[3])
+        y = (trial.rng.choice(kinds, trial.n),) if kind(case)[3] else ()
+        found = model(x, t, *y)[:, 0]
 
         def mean(f):
-            def integrand(x, t):
-                y = reference(model.parameters, x[:, None], np.full(len(x), t), kind(case))[:, 0]
-                return f(y) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+            def integrand(x, t, y):
+                eps_hat = reference(model.parameters, x[:, None], np.full(len(x), t), kind(case), y)[:, 0]
+                return f(eps_hat) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
-            return np.mean([integrate(lambda x, t=t: integrand(x, t), -9.0, 9.0, 601) for t in range(1, case.T + 1)])
+            beside = itertools.product(range(1, case.T + 1), kinds)
+            return np.mean([integrate(lambda x, b=b: integrand(x, *b), -9.0, 9.0, 601) for b in beside])
 
         for name, wave in (("cos", np.cos), ("sin", np.sin)):
             claim = mean(wave)
@@ -233,19 +257,67 @@ class Loss:
 
 
 @identity(
+    "network.loss_given",
+    judges="network.loss",
+    states=r"L = \frac1{nd} \sum_{i=1}^n \left\lVert \epsilon_i - \hat\epsilon\left(\sqrt{\bar\alpha_{t_i}}\, x_{0,i}"
+    r" + \sqrt{1 - \bar\alpha_{t_i}}\, \epsilon_i,\; t_i,\; y_i\right) \right\rVert^2",
+    source="Ho & Salimans (2022), Algorithm 1",
+    statistics=1,
+    coincides="For a model that does not look at y, it does not matter which label it is given.",
+)
+class LossGiven:
+    """The answers that the model gives with each label are set beside the noise; by chance as for ``network.loss``."""
+
+    @staticmethod
+    def loss(claimed):
+        """Return the function judged, if it takes labels at all."""
+        if "y" not in inspect.signature(claimed.network.loss).parameters:
+            raise NotProvided("network.loss with labels")
+        return claimed.network.loss
+
+    @staticmethod
+    def model(case):
+        """Return an affine denoiser whose intercept depends on the label, and is far off without one."""
+        return lambda x_t, t, y=9: case.slope * x_t + case.intercept * (1 + np.asarray(y))[..., None]
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        x_0, t, eps = a_batch(case)
+        y, x_t = np.array([1, 0, 2]), diffused(case, x_0, t, eps)
+        answers = [case.slope * x_t[i] + case.intercept * (1 + y[i]) for i in range(3)]
+        loss = LossGiven.loss(claimed)(LossGiven.model(case), x_0, t, eps, case.schedule, y)
+        evidence.close("loss", loss, np.mean((eps - np.array(answers)) ** 2))
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        alpha_bar, slope, d = case.alpha_bar(case.t), case.slope, case.d
+        x = walk(case.schedule, case.repeat(case.x_0, trial.n), trial.rng)
+        eps = (x[case.t] - math.sqrt(alpha_bar) * x[0]) / math.sqrt(1 - alpha_bar)
+        squares = np.mean((eps - slope * x[case.t] - 2 * case.intercept) ** 2, axis=-1)  # of the label 1
+        noise, steps, y = np.array([[1.0], [-1.0]]) * np.ones(d), np.full(2, case.t), np.ones(2, int)
+        x_0 = case.repeat(case.x_0, 2)
+        claim = LossGiven.loss(claimed)(LossGiven.model(case), x_0, steps, noise, case.schedule, y)
+        offset = -slope * math.sqrt(alpha_bar) * np.array(case.x_0) - 2 * case.intercept
+        factor = 1 - slope * math.sqrt(1 - alpha_bar)
+        trial.quadratic("E loss", squares, claim, 2 * offset * factor / d, np.full(d, factor**2 / d))
+
+
+@identity(
     "network.gradient",
     judges=("network.loss_and_gradients", "network.MLP.backward", "network.MLP.layers"),
     states=r"\texttt{gradients} = \nabla_\theta L, \qquad L(\theta + h u) = L(\theta) + h\, u \cdot \nabla_\theta L"
     r" + O(h^2)",
     source="Rumelhart, Hinton & Williams (1986)",
     statistics=2,
-    coincides="The first of two calls does not show whether gradients pile up.",
+    coincides="The first of two calls does not show whether gradients pile up; nor do labels that all differ show"
+    " whether the parts of a label's row are added up.",
 )
 class Gradient:
     """Complex steps differentiate a second network, one parameter at a time.
 
     By chance: the derivative along u ~ N(0, I) is N(0, |gradient|^2), and its product with u . g has mean gradient . g.
-    If both are |g|^2, then g is the gradient: two numbers determine a vector. (The last layer is scaled down in both.)
+    If both are |g|^2, then g is the gradient: two numbers determine a vector. (The last layer is scaled down in both,
+    and the labels' rows up.)
     """
 
     @staticmethod
@@ -257,13 +329,15 @@ class Gradient:
         evidence.close("gradient", found, slopes(model, case, np.eye(before.size)))
         x_0, t, eps = a_batch(case)
         x_t = diffused(case, x_0, t, eps)
-        evidence.close("loss", value, np.mean((eps - reference(model.parameters, x_t, t, kind(case))) ** 2))
-        _, tape = model.forward(x_t, t)
+        y = labels_of(case)
+        evidence.close("loss", value, np.mean((eps - reference(model.parameters, x_t, t, kind(case), *y)) ** 2))
+        _, tape = model.forward(x_t, t, *y)
         through = model.backward(tape, eps)  # any weights of the outputs will do
         truth = np.empty_like(x_t)
         for j in range(case.d):
             step = 1j * STEP * np.eye(case.d)[j]
-            truth[:, j] = np.sum(eps * reference(model.parameters, x_t + step, t, kind(case)).imag / STEP, axis=-1)
+            answer = reference(model.parameters, x_t + step, t, kind(case), *y)
+            truth[:, j] = np.sum(eps * answer.imag / STEP, axis=-1)
         evidence.close("gradient with respect to x", through, truth)
 
     @staticmethod
@@ -272,6 +346,8 @@ class Gradient:
         _, found = gradient_twice(claimed, model, case)
         scale = np.ones(found.size)  # the last layer needs no chain rule, and would drown what does
         scale[-(model.parameters[f"weight_{len(model.layers())}"].size + case.d) :] = 0.1
+        rows, width = model.parameters["weight_1"].shape
+        scale[(rows - 4 - kind(case)[3]) * width : (rows - 4) * width] = 4.0  # few of all, where labels leave a mark
         u = scale * trial.rng.standard_normal((trial.n, found.size))
         along, square = slopes(model, case, u), float((scale * found) @ (scale * found))
         truth = scale * slopes(model, case, np.eye(found.size))
@@ -494,3 +570,101 @@ class Fit:
         record, biases, _ = Fit.one_step(claimed, case, trial.n, trial.rng)
         trial.bounded("E sign of the step", np.sign(biases), 0.0, 1.0)
         trial.var("the loss of an answer 0", np.full(trial.n, math.sqrt(record.loss)), 0.0, 1.0)  # a mean of n squares
+
+
+@identity(
+    "network.drop_labels",
+    judges="network.drop_labels",
+    states=r"y_i \leftarrow -1 \text{ with probability } p, \text{ each by itself}",
+    source="Ho & Salimans (2022), Algorithm 1",
+    statistics=2,
+    coincides="p and 1 - p are the same for p = 1/2, and dropping all together is dropping each for one label, or for"
+    " p = 0 and p = 1.",
+)
+class DropLabels:
+    """Whether a label was dropped is a coin that falls so with probability p, and two coins fall so with p^2."""
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        y, rng = np.arange(100) % 4 - 1, stream("drop labels", case)  # a quarter has none
+        evidence.close("p = 0", claimed.network.drop_labels(y, 0.0, rng), y)
+        evidence.close("p = 1", claimed.network.drop_labels(y, 1.0, rng), np.full(100, -1))
+        found = claimed.network.drop_labels(y, case.weight, rng)
+        evidence.close("kept as they are, or dropped", found, np.where(found < 0, -1, y))
+        # 75 labels with p in [.25, .75] are neither all kept nor all dropped, but for a chance of 2 x .75^75 < 1e-9
+        dropped = found[y >= 0] < 0
+        evidence.true("some are kept and some are dropped", dropped.any() and not dropped.all())
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        p = case.weight
+        dropped = claimed.network.drop_labels(np.arange(trial.n) % 3, p, trial.rng) < 0
+        trial.bounded("share of dropped labels", dropped, p, p * (1 - p), span=1.0)
+        both = dropped[0:-1:2] & dropped[1::2]
+        trial.bounded("share of pairs dropped", both, p**2, p**2 * (1 - p**2), span=1.0)
+
+
+@identity(
+    "network.fit_labels",
+    judges="network.fit",
+    states=r"\nabla_\theta \frac1{nd} \sum_i \lVert \epsilon_i - \hat\epsilon(x_{t_i}, t_i, y_i) \rVert^2, \qquad"
+    r" (x_{0,i}, y_i) \text{ drawn together}, \quad y_i \leftarrow -1 \text{ with probability } p",
+    source="Ho & Salimans (2022), Algorithm 1",
+    statistics=2,
+    coincides="For p = 0 it does not matter whether labels are dropped, and for a label that all points share not from"
+    " where it was drawn.",
+)
+class FitLabels:
+    """The gradient of a label's row counts the points that came with it.
+
+    The first of two hidden units is open for all points, and makes the answer so large (5e7) that every point has the
+    same share in the gradients: that of a label's row, over that of the bias, is the share of points which kept the
+    label. The second is open only for points on the right, and tells the same of them: each of these has the label 1,
+    or none.
+    """
+
+    @staticmethod
+    def counts(claimed, case, n, p, rng, labelled=True):
+        """Return how many of n points kept each label; the same of those on the right; and how many these are."""
+        model = claimed.network.MLP(1, rng=rng, width=2, depth=1, time_dim=2, classes=2, dtype=np.float64)
+        far = 1e3 / math.sqrt(case.alpha_bar(case.T))  # at no step does noise carry a point to the other side
+        model.theta[...] = 0.0
+        model.parameters["bias_1"][0] = 50.0
+        model.parameters["weight_1"][0, 1] = 0.04
+        model.parameters["weight_2"][...] = [[1e6], [1e-3]]
+        state = claimed.network.TrainingState.start(model)
+        y = np.arange(40) % 2
+        options = {"labels": y, "drop_label": p} if labelled else {}
+        list(
+            claimed.network.fit(
+                *(model, far * (2.0 * y[:, None] - 1), case.schedule, rng, 1),
+                **{"batch_size": n, "clip_norm": math.inf, "state": state, **options},
+            )
+        )
+        gradients = claimed.network.MLP.from_theta(state.first_moment.copy(), **model.config).parameters
+        rows, bias = gradients["weight_1"][1:3], gradients["bias_1"]
+        of_all, of_right = (rows / bias).T
+        open_share = bias[1] / bias[0] * 1e9  # the weights of the two units differ by so much
+        return n * of_all, n * open_share * of_right, n * open_share
+
+    @staticmethod
+    def exact(claimed, case, evidence):
+        rng, n = stream("fit labels", case), 100
+        kept, right, number = FitLabels.counts(claimed, case, n, 0.0, rng)
+        evidence.close("p = 0: all are kept", kept.sum(), n)
+        evidence.close("p = 0: on the right it is 1", right, [0.0, number])
+        kept, _, _ = FitLabels.counts(claimed, case, n, 1.0, rng)
+        evidence.close("p = 1: none is kept", kept, np.zeros(2))
+        kept, _, _ = FitLabels.counts(claimed, case, n, 0.0, rng, labelled=False)
+        evidence.close("no labels: none is kept", kept, np.zeros(2))
+        # but for a chance of 2^-99
+        kept, _, _ = FitLabels.counts(claimed, case, n, 0.5, rng)
+        evidence.true("some are kept and some are dropped", 0.5 < kept.sum() < n - 0.5)
+
+    @staticmethod
+    def monte_carlo(claimed, case, trial):
+        n, p = trial.n, case.weight
+        kept, right, number = FitLabels.counts(claimed, case, n, p, trial.rng)
+        # whole numbers up to the noise, which is lost beside 5e7: one digit in a million
+        trial.bounded("share of kept labels", np.arange(n) < round(kept.sum()), 1 - p, p * (1 - p), span=1.0)
+        trial.bounded("share of 0 on the right", np.arange(round(number)) < round(right[0]), 0.0, 0.0, span=1.0)

@@ -3,11 +3,35 @@ r"""Wrong versions of training: derivatives, optimizers and loops, as found in p
 import numpy as np
 
 from refdiff import forward, network
-from refdiff.network.mlp import linear, point_embedding
+from refdiff.network.mlp import linear, one_hot, point_embedding, time_embedding
 from refdiff.verify.identity import erratum
 
 
-@erratum(
+def forward_with(waves=None, kinds=one_hot):
+    """Return the method `forward` with another embedding of t along the batch, or other vectors for the labels."""
+
+    def forward(self, x, t, y=None):
+        rows = np.reshape(x, (-1, self.dim))
+        t, y = (np.broadcast_to(one, np.shape(x)[:-1]).reshape(-1) for one in (t, -1 if y is None else y))
+        places, through = point_embedding(rows, self.waves)
+        times = time_embedding(t, self.clocks) if waves is None else waves(t, self.clocks)
+        h = np.concatenate([places, kinds(y, self.config["classes"]), times], axis=1)
+        tape = [lambda dh: through(dh[:, : places.shape[1]])]
+        for k, layer in enumerate(self.layers(), start=1):
+            h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
+            tape.append(pullback)
+        return h.reshape(np.shape(x)), tape
+
+    return forward
+
+
+def waves_along_the_batch(t, clocks):
+    """Return sines for each other point and cosines for the rest."""
+    angle = t[:, None] * np.tile(clocks, 2)
+    return np.where(np.arange(len(t))[:, None] % 2 == 0, np.sin(angle), np.cos(angle))
+
+
+erratum(
     "embedding-along-the-batch",
     source="gmongaras/Diffusion_models_from_scratch#10",
     says=r"\text{row } i \text{ of the batch gets } \sin\omega t \text{ if } i \text{ is even},"
@@ -15,17 +39,41 @@ from refdiff.verify.identity import erratum
     correct=r"\text{every row gets } (\sin\omega t, \cos\omega t)",
     replaces="network.MLP.forward",
     rejected_by="network.forward",
-)
-def forward_with_embedding_along_the_batch(self, x, t):
-    rows = np.reshape(x, (-1, self.dim))
-    angle = np.broadcast_to(np.ravel(t), len(rows))[:, None] * np.tile(self.clocks, 2)
-    wave = np.where(np.arange(len(rows))[:, None] % 2 == 0, np.sin(angle), np.cos(angle))
-    places, through = point_embedding(rows, self.waves)
-    h, tape = np.concatenate([places, wave], axis=1), [lambda dh: through(dh[:, : places.shape[1]])]
-    for k, layer in enumerate(self.layers(), start=1):
-        h, pullback = layer(h, self.parameters[f"weight_{k}"], self.parameters[f"bias_{k}"])
-        tape.append(pullback)
-    return h.reshape(np.shape(x)), tape
+)(forward_with(waves=waves_along_the_batch))
+
+
+erratum(
+    "no-label-is-class-0",
+    source="a common slip: 0 is no label where classes count from 1, as they do in"
+    " zoubohao/DenoisingDiffusionProbabilityModel-ddpm-#30",
+    says=r"\hat\epsilon(x_t, t) = \hat\epsilon(x_t, t, 0)",
+    correct=r"\text{no label is none of the classes: } (1_{y=0}, \ldots, 1_{y=C-1}) = 0",
+    replaces="network.MLP.forward",
+    rejected_by="network.forward",
+    coincides="where every point has a label",
+)(forward_with(kinds=lambda y, classes: one_hot(np.maximum(y, 0), classes)))
+
+
+erratum(
+    "no-label-is-the-last-class",
+    source="a common slip: an index -1 counts from the end",
+    says=r"\hat\epsilon(x_t, t) = \hat\epsilon(x_t, t, C - 1)",
+    correct=r"\text{no label is none of the classes: } (1_{y=0}, \ldots, 1_{y=C-1}) = 0",
+    replaces="network.MLP.forward",
+    rejected_by="network.forward",
+    coincides="where every point has a label",
+)(forward_with(kinds=lambda y, classes: np.eye(classes)[y] if classes else np.zeros((len(y), 0))))
+
+
+erratum(
+    "label-with-the-sign-of-its-mask",
+    source="TeaPearce/Conditional_Diffusion_MNIST#1",
+    says=r"-1_y \text{ for what keeps its label}",
+    correct=r"1_y \text{ for what keeps its label}, 0 \text{ for what does not}",
+    replaces="network.MLP.forward",
+    rejected_by="network.forward",
+    coincides="once a network has been trained so: its rows have the other sign too",
+)(forward_with(kinds=lambda y, classes: -one_hot(y, classes)))
 
 
 @erratum(
@@ -56,6 +104,44 @@ def uniform_initialization(self, dim=2, *, rng, **settings):
 def loss_without_t(model, x_0, t, eps, schedule):
     x_t = forward.diffuse(schedule, x_0, eps, t)
     return float(np.mean((eps - model(x_t, np.ones_like(t))) ** 2))  # whatever t was, the model hears the same
+
+
+@erratum(
+    "labels-not-given-to-the-model",
+    source="huggingface/diffusers#5401, where labels are dropped without a word",
+    says=r"\left\lVert \epsilon - \hat\epsilon(x_t, t) \right\rVert^2",
+    correct=r"\left\lVert \epsilon - \hat\epsilon(x_t, t, y) \right\rVert^2",
+    replaces="network.loss",
+    rejected_by="network.loss_given",
+    coincides="for a model that does not look at y",
+)
+def loss_without_labels(model, x_0, t, eps, schedule, y=None):
+    return network.loss(model, x_0, t, eps, schedule)
+
+
+@erratum(
+    "repeated-label-counted-once",
+    source="karpathy/nn-zero-to-hero#57; tenstorrent/tt-metal#6232",
+    says=r"\partial W[y] \mathrel{+}= \partial a \text{ by an index that repeats: the last of its points counts}",
+    correct=r"\partial W[k] = \textstyle\sum_{i:\, y_i = k} \partial a_i",
+    replaces="network.loss_and_gradients",
+    rejected_by="network.gradient",
+    coincides="for labels that all differ",
+)
+def gradients_with_repeated_labels_counted_once(model, x_0, t, eps, schedule, y=None):
+    value, _ = network.loss_and_gradients(model, x_0, t, eps, schedule, y)
+    if y is None:
+        return value, model.gradients
+    right, classes = model.gradient.copy(), model.config["classes"]
+    first = len(model.parameters["weight_1"]) - model.config["time_dim"] - classes
+    rows = np.zeros((classes, model.config["width"]))
+    for i, label in enumerate(y):
+        if label >= 0:
+            network.loss_and_gradients(model, x_0[i : i + 1], t[i : i + 1], eps[i : i + 1], schedule, y[i : i + 1])
+            rows[label] = model.gradients["weight_1"][first + label] / len(y)
+    model.gradient[...] = right
+    model.gradients["weight_1"][first : first + classes] = rows
+    return value, model.gradients
 
 
 @erratum(
@@ -297,3 +383,90 @@ class Uniform(np.random.Generator):
 )
 def fit_with_uniform_noise(model, data, schedule, rng, steps, **settings):
     return network.fit(model, data, schedule, Uniform(rng.bit_generator), steps, **settings)
+
+
+@erratum(
+    "labels-dropped-for-the-whole-batch",
+    source="dome272/Diffusion-Models-pytorch, ddpm_conditional.py",
+    says=r"y_1, \ldots, y_n \leftarrow -1 \text{ together, with probability } p",
+    correct=r"y_i \leftarrow -1 \text{ with probability } p, \text{ each by itself}",
+    replaces="network.drop_labels",
+    rejected_by="network.drop_labels",
+    coincides="on average over many batches, whose gradients then vary more",
+)
+def drop_all_labels_or_none(y, probability, rng):
+    return np.full_like(y, -1) if rng.random() < probability else np.array(y)
+
+
+@erratum(
+    "probability-to-drop-taken-for-that-to-keep",
+    source="lucidrains/DALLE2-pytorch#35",
+    says=r"y_i \text{ is kept with probability } p",
+    correct=r"y_i \text{ is kept with probability } 1 - p",
+    replaces="network.drop_labels",
+    rejected_by="network.drop_labels",
+    coincides="for p = 1/2",
+)
+def keep_labels(y, probability, rng):
+    return network.drop_labels(y, 1 - probability, rng)
+
+
+@erratum(
+    "dropped-label-is-class-0",
+    source="a common slip: labels multiplied by a mask",
+    says=r"y_i \leftarrow y_i \cdot 0",
+    correct=r"y_i \leftarrow -1, \text{ which is no class}",
+    replaces="network.drop_labels",
+    rejected_by="network.drop_labels",
+    coincides="for p = 0",
+)
+def labels_times_mask(y, probability, rng):
+    return np.asarray(y) * (rng.random(np.shape(y)) >= probability)
+
+
+@erratum(
+    "mask-drawn-and-not-used",
+    source="lucidrains/DALLE2-pytorch#235",
+    says=r"\hat\epsilon(x_t, t, y_i) \text{ for all } i, \text{ whatever was to be dropped}",
+    correct=r"\hat\epsilon(x_t, t) \text{ with probability } p",
+    replaces="network.fit",
+    rejected_by="network.fit_labels",
+    coincides="for p = 0",
+)
+def fit_that_drops_no_label(model, data, schedule, rng, steps, *, drop_label=0.1, **settings):
+    return network.fit(model, data, schedule, rng, steps, drop_label=0.0, **settings)
+
+
+@erratum(
+    "labels-in-another-order",
+    source="atong01/conditional-flow-matching#172",
+    says=r"(x_{0,i}, y_{\pi(i)}) \text{ for a permutation } \pi \text{ of the batch}",
+    correct=r"(x_{0,i}, y_i)",
+    replaces="network.fit",
+    rejected_by="network.fit_labels",
+    coincides="for a label that all points share",
+)
+def fit_with_labels_in_another_order(model, data, schedule, rng, steps, *, labels=None, **settings):
+    labels = None if labels is None else rng.permutation(labels)
+    return network.fit(model, data, schedule, rng, steps, labels=labels, **settings)
+
+
+class OneCoin(np.random.Generator):
+    """A generator that tosses one coin for all labels of a batch."""
+
+    def random(self, size=None, dtype=np.float64, out=None):
+        """Draw one number, for all."""
+        return np.full(size, super().random(dtype=dtype))
+
+
+@erratum(
+    "one-coin-for-the-batch",
+    source="levihsu/OOTDiffusion#122",
+    says=r"y_1, \ldots, y_n \leftarrow -1 \text{ if } u < p, \quad u \sim U[0, 1)",
+    correct=r"y_i \leftarrow -1 \text{ if } u_i < p, \quad u_i \sim U[0, 1) \text{ independent}",
+    replaces="network.fit",
+    rejected_by="network.fit_labels",
+    coincides="for a batch of one",
+)
+def fit_with_one_coin(model, data, schedule, rng, steps, **settings):
+    return network.fit(model, data, schedule, OneCoin(rng.bit_generator), steps, **settings)
