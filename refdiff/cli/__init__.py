@@ -1,4 +1,4 @@
-r"""The door: ``refdiff tour | verify | compare | errata | show | train | sample | elbo | samplers``, one file a command.
+r"""The door, a file a command: ``refdiff tour | verify | compare | errata | show | train | sample | elbo | samplers``.
 
 Exit codes: 0 holds, 1 refuted, 2 usage, 3 inconclusive, 130 interrupted. Results go to stdout, progress to stderr and
 only where that is a terminal.

@@ -1,4 +1,4 @@
-r"""What the commands share: progress, exit codes, lines of a table, somebody's code by name, files written whole."""
+r"""What the commands share: progress, exit codes, lines of a table, code and data by name, files written whole."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,9 @@ from pathlib import Path
 from refdiff import cli
 from refdiff.files import whole
 
-__all__ = ["EXPLAINED", "HEAD", "exit_code", "line", "load_attribute", "no_such", "progress", "write_text"]
+__all__ = [
+    *("EXPLAINED", "HEAD", "exit_code", "line", "load_attribute", "mixture_of", "no_such", "progress", "write_text"),
+]
 
 
 @contextmanager
@@ -79,6 +81,19 @@ def exit_code(report):
     if report.inconclusive or not report.verdicts:
         return cli.INCONCLUSIVE
     return cli.HOLDS
+
+
+def mixture_of(name, label=None):
+    """Return the mixture that a toy set is, or that of one class of it; or None."""
+    from refdiff import GaussianMixture, toys
+
+    law = getattr(toys, f"{name}_mixture", None)
+    if law is None:
+        return None
+    weights, means, variances = law()
+    if label is not None:  # the components are the classes
+        weights, means, variances = [1.0], means[label : label + 1], variances[label : label + 1]
+    return GaussianMixture(weights, means, variances)
 
 
 def write_text(path, text):

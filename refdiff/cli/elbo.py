@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from refdiff import cli
-from refdiff.cli.console import progress, write_text
+from refdiff.cli.console import mixture_of, progress, write_text
 
 HELP = "the bound of a trained model or of the ideal denoiser, term by term"
 IDEAL = "ideal"
@@ -78,19 +78,6 @@ def add_arguments(command):
         help="where tables, numbers and pictures go (default: elbo)",
     )
     command.add_argument("--seed", type=int, default=0, help="of all random numbers (default: 0)")
-
-
-def mixture_of(name, label=None):
-    """Return the mixture that a toy set is, or that of one class of it; or None."""
-    from refdiff import GaussianMixture, toys
-
-    law = getattr(toys, f"{name}_mixture", None)
-    if law is None:
-        return None
-    weights, means, variances = law()
-    if label is not None:  # the components are the classes
-        weights, means, variances = [1.0], means[label : label + 1], variances[label : label + 1]
-    return GaussianMixture(weights, means, variances)
 
 
 def load_model(args):

@@ -4,6 +4,13 @@ from refdiff import cli
 from refdiff.cli.console import progress
 
 HELP = "draw points from a trained model"
+STEPS = 50
+SPREAD = ("steps", "spacing", "first")
+TAKES = {  # which options belong to which sampler
+    "ancestral": ("variance",),
+    "ddim": (*SPREAD, "eta"),
+    **dict.fromkeys(("dpmpp_2m", "heun", "edm", "euler_maruyama", "predictor_corrector"), SPREAD),
+}
 
 
 def add_arguments(command):
@@ -12,14 +19,25 @@ def add_arguments(command):
     command.add_argument("--out", default="samples.csv", metavar="FILE", help=".csv or .npy (default: samples.csv)")
     command.add_argument(
         "--sampler",
-        choices=("ancestral", "ddim"),
+        choices=TAKES,
         default="ancestral",
-        help="every step of the chain, or some of them (default: ancestral)",
+        help="ancestral walks every step of the chain, ddim, dpmpp_2m and heun some of them; edm, euler_maruyama and"
+        " predictor_corrector walk in continuous time, for a model trained with --schedule vp (default: ancestral);"
+        " `refdiff samplers` measures them",
     )
     command.add_argument(
         "--variance", choices=("posterior", "beta"), help="of the reverse steps of ancestral (default: posterior)"
     )
-    command.add_argument("--steps", type=int, metavar="K", help="of ddim, at most T (default: 50)")
+    command.add_argument("--steps", type=int, metavar="K", help="of all but ancestral (default: 50)")
+    command.add_argument(
+        "--spacing", choices=("even", "log_snr", "edm"), help="of these steps, in t unless said otherwise"
+    )
+    command.add_argument(
+        "--first",
+        type=int,
+        metavar="t",
+        help="where log_snr and edm begin; a last step leads from there to 0 (default: 1)",
+    )
     command.add_argument("--eta", type=float, help="of ddim: 0 no noise, 1 all of it (default: 0)")
     command.add_argument(
         "--label", type=int, metavar="Y", help="the class to draw, for a model trained with --labels (default: of any)"
@@ -57,6 +75,37 @@ def _classifier_free(conditional, unconditional, w):
     return lambda x_t, t: (1 + w) * conditional(x_t, t) - w * unconditional(x_t, t)
 
 
+def in_few_steps(args, found, denoiser, n, rng, steps, options, note):
+    """Return points drawn by a sampler that takes `steps` steps, spread as the options say."""
+    from refdiff import Schedule, continuous, reverse, samplers
+
+    schedule, sampler = found.schedule, samplers.SAMPLERS[args.sampler]
+    if options.get("first") is not None and options.get("spacing", "even") == "even":
+        raise ValueError("--first is for --spacing log_snr or edm; steps that are even in t begin at T / K.")
+    if not sampler.in_time and steps > schedule.T:
+        raise ValueError(f"--steps must be at most T = {schedule.T}; got {steps}.")
+    spread = {name: options.pop(name) for name in ("spacing", "first") if name in options}
+    process = samplers.Process(schedule, denoiser, None, None)
+    if sampler.in_time:
+        vp = Schedule.vp(schedule.T)
+        if not abs(schedule.log_alpha_bar - vp.log_alpha_bar).max() < 1e-9 * abs(vp.log_alpha_bar[-1]):
+            raise ValueError(
+                f"--sampler {args.sampler} walks in continuous time, and needs a model trained with --schedule vp."
+            )
+        process = samplers.Process.of_denoiser(denoiser, schedule.T)
+    grid, how = sampler.grid(process, steps, **spread), {"progress": note}
+    if sampler.in_time:
+        x = continuous.VP().prior(found.model.dim)
+        x = x.mean + x.std * rng.standard_normal((n, found.model.dim))
+        for taken, (_, x_s) in enumerate(sampler.path(process, x, rng, grid), start=1):
+            x = x_s
+            note(taken)
+        return x
+    if args.sampler == "ddim":
+        how["threads"] = args.threads
+    return getattr(reverse, args.sampler)(schedule, denoiser, n, found.model.dim, rng, grid, **options, **how)
+
+
 def run(args):
     import numpy as np
 
@@ -69,21 +118,22 @@ def run(args):
         raise ValueError(f"{args.checkpoint} holds no schedule to sample with; `refdiff train` keeps one.")
     denoiser = conditioned(found.model, args.label, args.guidance)
     rng = np.random.default_rng(count(args.seed, "--seed", 0))
-    schedule, draw, names = found.schedule, reverse.sample, ("variance",)
-    if args.sampler == "ddim":
-        draw, names = reverse.ddim, ("steps", "eta")
-    for name in {"variance", "steps", "eta"} - set(names):
-        if getattr(args, name) is not None:
+    names = TAKES[args.sampler]
+    for name in dict.fromkeys(option for options in TAKES.values() for option in options):
+        if name not in names and getattr(args, name) is not None:
             raise ValueError(f"--{name} is not for --sampler {args.sampler}; that takes --{' and --'.join(names)}.")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    steps = schedule.T if args.sampler == "ancestral" else options.get("steps", 50)
+    steps = found.schedule.T if args.sampler == "ancestral" else count(options.pop("steps", STEPS), "--steps")
     with progress(steps, "sample") as bar:
 
         def note(taken):
             bar.update(taken - bar.n)
 
-        given = {"threads": args.threads, "progress": note}
-        x_0 = draw(schedule, denoiser, n, found.model.dim, rng, **options, **given)
+        if args.sampler == "ancestral":
+            how = {"threads": args.threads, "progress": note}
+            x_0 = reverse.sample(found.schedule, denoiser, n, found.model.dim, rng, **options, **how)
+        else:
+            x_0 = in_few_steps(args, found, denoiser, n, rng, steps, options, note)
     if "mean" in found.metadata:
         x_0 = points.restore(x_0, found.metadata["mean"], found.metadata["std"])
     points.save(args.out, x_0)

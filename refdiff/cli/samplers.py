@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from refdiff import cli
-from refdiff.cli.console import progress, write_text
+from refdiff.cli.console import mixture_of, progress, write_text
 
 HELP = "all samplers beside each other, on mixture data with the exact score"
 CALLS = (5, 10, 20, 50, 200)
@@ -13,7 +13,6 @@ CALLS = (5, 10, 20, 50, 200)
 
 def add_arguments(command):
     from refdiff import toys
-    from refdiff.cli.elbo import mixture_of
 
     command.add_argument(
         "--data",
@@ -65,7 +64,6 @@ def table(scores):
 def run(args):
     from refdiff import plot, samplers
     from refdiff.checks import count
-    from refdiff.cli.elbo import mixture_of
 
     names = list(samplers.SAMPLERS) if args.samplers is None else list(dict.fromkeys(args.samplers))
     for name in names:

@@ -1,9 +1,8 @@
 """Samplers beside each other: how far from exact mixture data they are after so many calls of the denoiser."""
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
 
-from refdiff.plot.scales import label_right, logarithmic_room
+from refdiff.plot.scales import logarithmic_room
 from refdiff.plot.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILION, Picture, styled
 from refdiff.samplers import SAMPLERS, Score
 
@@ -60,53 +59,55 @@ def sampler_race(scores):
     spacings = list(dict.fromkeys(score.spacing for score in raced))
     limits = logarithmic_room([floor, *(score.mean for score in raced if score.mean > floor)], below=0.06, above=0.1)
 
-    figure = Picture(4.8, width=5.2 * len(spacings) if len(spacings) > 1 else 9.0)
+    near = min({score.calls for score in raced}, key=lambda calls: abs(calls - 10))
+
+    figure = Picture(5.0)
     panels = np.atleast_1d(figure.subplots(1, len(spacings), sharey=True))
     for axes, spacing in zip(panels, spacings):
         of_spacing = [score for score in raced if score.spacing == spacing]
-        _panel(axes, of_spacing, floor, limits)
+        _panel(axes, of_spacing, floor, limits, near)
         axes.set_title(TITLES[spacing])
     panels[0].set_ylabel("energy distance from the exact law")
-    figure.suptitle(_finding(raced))
+    best = min((score for score in raced if score.calls == near), key=lambda score: score.mean)
+    title = SAMPLERS[best.sampler].title
+    figure.suptitle(f"With {near} calls of the exact denoiser {title} comes nearest, with {TITLES[best.spacing]}")
     return figure
 
 
-def _panel(axes, scores, floor, limits):
-    """Draw the curves of one spacing."""
+def _panel(axes, scores, floor, limits, near):
+    """Draw the curves of one spacing, named in the order in which they stand at `near` calls."""
     calls = sorted({score.calls for score in scores})
     axes.set(xscale="log", yscale="log", ylim=limits, xlim=(calls[0] / 1.15, calls[-1] * 1.15))
     axes.axhspan(limits[0], floor, color=PALE, alpha=0.6, linewidth=0, zorder=0)
-    axes.text(
-        *(0.02, floor, "not to be told from exact points"),
-        transform=axes.get_yaxis_transform(),
+    axes.annotate(
+        *("not to be told from exact points", (0.02, floor), (0, -3)),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
         va="top",
         fontsize=8,
         color=GREY,
     )
-    labels = []
+    at_near, drawn = {}, {}
     for name in dict.fromkeys(score.sampler for score in scores):
         mine = [score for score in scores if score.sampler == name]
+        at_near[name] = next((one.mean for one in mine if one.calls == near), 0.0)
         x, mean = np.array([one.calls for one in mine]), np.array([one.mean for one in mine])
         bars = 2 * np.array([one.standard_error for one in mine])
         seen, color = mean > floor, COLORS[name]
-        y = np.maximum(mean, floor)
-        axes.plot(x, y, color=color, linewidth=1.5, zorder=2)
-        axes.errorbar(x[seen], y[seen], bars[seen], fmt=MARKERS[name], color=color, markersize=5, capsize=2, zorder=3)
-        axes.plot(x[~seen], y[~seen], MARKERS[name], color=color, markerfacecolor="white", markersize=5, zorder=4)
-        labels.append((y[-1], SAMPLERS[name].title, color))
-    label_right(axes, labels)
+        how = {"color": color, "marker": MARKERS[name], "markersize": 5}
+        drawn[name] = axes.plot(x, np.maximum(mean, floor), linewidth=1.5, zorder=2, **how)[0]
+        axes.errorbar(x[seen], mean[seen], bars[seen], fmt="none", ecolor=color, capsize=2, zorder=3)
+        axes.plot(x[~seen], np.full((~seen).sum(), floor), linestyle="none", zorder=4, **how | {"mfc": "white"})
+    order = sorted(at_near, key=at_near.get, reverse=True)
+    axes.legend(
+        [drawn[name] for name in order],
+        [SAMPLERS[name].title for name in order],
+        title=f"furthest first, at {near} calls",
+        title_fontsize=8,
+        fontsize=8,
+        loc="upper right",
+        alignment="left",
+    )
     axes.set_xticks(calls, [str(one) for one in calls])
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks([], minor=True)
     axes.set_xlabel("calls of the denoiser (logarithmic)")
-
-
-def _finding(scores):
-    """Return what the picture shows at the number of calls next to ten."""
-    near = min({score.calls for score in scores}, key=lambda calls: abs(calls - 10))
-    best = {}
-    for score in scores:
-        if score.calls == near:
-            best[score.sampler] = min(best.get(score.sampler, np.inf), score.mean)
-    first = min(best, key=best.get)
-    return f"With {near} calls of the exact denoiser {SAMPLERS[first].title} comes nearest: {best[first]:.2g}"
