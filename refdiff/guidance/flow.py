@@ -21,18 +21,20 @@ def _log_classifier(labelled, y, x):
 def _log_normaliser(labelled, y, w):
     """Return log of the integral of p(x) p(y | x)^(1 + w), by quadrature in units of its own size.
 
-    The quadrature is accurate beside 1, so what is integrated is divided by a guess of the result: first by the
-    largest value at a mean of the class, then by the last result until it is about 1.
+    The quadrature is accurate beside 1, so what is integrated is divided by a guess of the result: by the largest value
+    at a mean of the class, and by each result that is still small.
     """
-    given, log_p = labelled.given(y), np.log(labelled.probabilities[y])
+    given = labelled.given(y)
     # p(x) p(y | x)^(1 + w) = p(y) p(x | y) p(y | x)^w: for w < 0 the first form has no power that grows
     law, power = (given, w) if w >= 0 else (labelled.mixture, 1 + w)
+
+    def in_units_of(log_size):
+        return law.expectation(lambda x: np.exp(power * _log_classifier(labelled, y, x) - log_size))
+
     log_size = power * np.max(_log_classifier(labelled, y, given.means))
-    while True:
-        value = law.expectation(lambda x: np.exp(power * _log_classifier(labelled, y, x) - log_size))
+    while (value := in_units_of(log_size)) < SETTLED:
         log_size = log_size + np.log(value)
-        if value > SETTLED:
-            return float(log_size + (log_p if w >= 0 else 0.0))
+    return float(log_size + np.log(value) + (np.log(labelled.probabilities[y]) if w >= 0 else 0.0))
 
 
 def tilted_log_density(labelled, y, w, x):

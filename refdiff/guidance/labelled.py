@@ -277,7 +277,8 @@ class LabelledMixture:
 
         Notes
         -----
-        Source: Dhariwal & Nichol (2021), section 4.2, for its use; Bayes' rule. Identity: ``guidance.classifier_score``.
+        Source: Bayes' rule; Dhariwal & Nichol (2021), section 4.2, for its use.
+        Identity: ``guidance.classifier_score``.
 
         Examples
         --------

@@ -27,9 +27,7 @@ def _laws(conditional, unconditional, w):
         law._require_density("guidance")
     m, mu = conditional.mean, unconditional.mean
     if m.shape[-1] != mu.shape[-1]:
-        raise ValueError(
-            f"conditional and unconditional must have the same d; got {m.shape[-1]} and {mu.shape[-1]}."
-        )
+        raise ValueError(f"conditional and unconditional must have the same d; got {m.shape[-1]} and {mu.shape[-1]}.")
     return m, conditional.var, mu, unconditional.var, weight(w)
 
 

@@ -99,8 +99,7 @@ def log_probability_without_prior(self, schedule, x_t, t):
 
 @erratum(
     "classifier-of-clean-points",
-    source="a common slip: a classifier that was trained without noise; Dhariwal & Nichol (2021), section 4, train theirs"
-    " on noisy points",
+    source="a common slip: a classifier trained without noise; that of Dhariwal & Nichol (2021), section 4, sees noise",
     says=r"p(y \mid x_t) = p(y \mid x_0 = x_t)",
     correct=r"p(y \mid x_t) = \int p(y \mid x_0)\,q(x_0 \mid x_t)\,dx_0",
     replaces="guidance.LabelledMixture.log_probability",

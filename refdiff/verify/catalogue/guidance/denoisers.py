@@ -1,4 +1,4 @@
-r"""Identities of guided denoisers: what is combined with which weights, and that both ways are one where all is exact."""
+r"""Identities of guided denoisers: what is combined with which weights, and that both ways are one if all is exact."""
 
 import math
 
@@ -57,7 +57,7 @@ def guided_truth(case, t, w, x):
 
 
 class Ideal:
-    """The ideal denoisers of mixture data at points x_t of a chain, and the gradient of a classifier, by Bayes' sums."""
+    """The ideal denoisers of mixture data, and the gradient of the ideal classifier, by Bayes' sums."""
 
     def __init__(self, case):
         self.case = case

@@ -5,8 +5,6 @@ guided flow by carrying points along, and its density by how far it carries two 
 1e-30 along the imaginary axis. No divergence is needed for that.
 """
 
-import math
-
 import numpy as np
 from scipy.integrate import solve_ivp
 
@@ -56,8 +54,14 @@ def carried(data, y, w, process, x, start, stop, tolerance):
     return solve_ivp(rate, (start, stop), x, method="DOP853", rtol=tolerance, atol=tolerance).y[:, -1]
 
 
+def within(data, y, w, process, z):
+    """Return the points (n,) that the guided flow makes of z standard deviations of the prior."""
+    x_1 = np.sqrt(process.prior(1).var[0]) * np.asarray(z)
+    return carried(data, y, w, process, x_1, 1.0, 0.0, 1e-6)
+
+
 def log_flow(data, y, w, process, x):
-    """Return the log-density of the guided flow at points (n,): that of the prior where it comes from, and the slope."""
+    """Return the log-density of the guided flow at points (n,): that of the prior where they go, and the slope."""
     there = carried(data, y, w, process, x + 1j * TINY, 0.0, 1.0, 1e-11)
     return process.prior(1).log_density(there.real[:, None]) + np.log(there.imag / TINY)
 
@@ -223,7 +227,7 @@ class TiltedScore:
     coincides="w = 0 and w = -1, where it is that of one law.",
 )
 class GuidedScoreDivergence:
-    """Second differences in fifty digits; by chance, Laplacians of components, averaged over where x_s may come from."""
+    """Second differences in fifty digits; by chance, Laplacians of components, averaged over where x_s came from."""
 
     @staticmethod
     def exact(claimed, case, evidence):
@@ -271,8 +275,10 @@ class GuidedFlowLogDensity:
     @staticmethod
     def exact(claimed, case, evidence):
         (x, _), data, process, y = some_points(case), separable(case), one_process(case), case.T % 2
+        z = np.array([-1.5, -0.4, 0.5, 1.7])
         line, own, prior = on_a_line(case), separable(case).given(0), process.prior(case.d)
         for w in (0.0, strength(case)):
+            x[:, 0] = within(line, y, w, process, z)
             truth = log_flow(line, y, w, process, x[:, 0])
             if case.d > 1:
                 (mean, var), (mean_1, var_1) = own.at(process, 0.0), own.at(process, 1.0)
@@ -288,9 +294,9 @@ class GuidedFlowLogDensity:
     def monte_carlo(claimed, case, trial):
         data, process, w, y = on_a_line(case), one_process(case), 0.5 + strength(case), 1
         n = trial.n // 4  # a solver's points are dear
-        x_1 = math.sqrt(process.prior(1).var[0]) * trial.rng.standard_normal(n)
-        x_0 = carried(data, y, w, process, x_1, 1.0, 0.0, 1e-6)
-        center, spread = data.given(y).mean, data.given(y).var / 2
+        x_0 = within(data, y, w, process, trial.rng.standard_normal(n))
+        pilot = within(data, y, w, process, np.linspace(-2.0, 2.0, 9))
+        center, spread = pilot.mean(), 2 * pilot.var()
         real, x = toss(trial, x_0[:, None], center + np.sqrt(spread) * trial.rng.standard_normal((n, 1)))
         log_q = claimed.guidance.guided_flow_log_density(
             process,

@@ -166,7 +166,7 @@ def pulls(x, weights, means, variances):
 
 
 class NormalClass:
-    """A normal class p(x | y) = N(m, v) of normal data p(x) = N(mu, V), V > v, one coordinate as independent as another.
+    """A normal class p(x | y) = N(m, v) of normal data p(x) = N(mu, V), V > v, with independent coordinates.
 
     They overlap so much that a draw of p(x | y) is often kept where it is kept with a probability that is in
     proportion to a power of p(y | x).

@@ -6,6 +6,7 @@ that its end is out of sight. By chance: draws that are kept as the tilted densi
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -86,7 +87,7 @@ def walked(q, w, n, rng, steps=100):
     nodes, weights = np.polynomial.legendre.leggauss(8)
     u = np.concatenate([np.exp(np.linspace(math.log(1e8 * q.V.max()), math.log(1e-6 * q.v.min()), steps)), [0.0]])
     x = math.sqrt(u[0]) * rng.standard_normal(x.shape)
-    for high, low in zip(u[:-1], u[1:]):
+    for high, low in pairwise(u):
 
         def grown(start, stop):
             """Return the integral of the slope, which falls like 1 / u, over u from start to stop."""
@@ -157,7 +158,7 @@ class Tilted:
     coincides="w = 0, which is p(x | y), and w = -1, p(x).",
 )
 class GuidedFlowLimit:
-    """Mean and variance by their own equations, from noise as good as infinite; by chance, points carried from there."""
+    """Mean and variance by their own equations, from noise as good as infinite; by chance, points from there."""
 
     @staticmethod
     def exact(claimed, case, evidence):
