@@ -80,7 +80,7 @@ def tilted_log_density(labelled, y, w, x):
     >>> from refdiff.guidance import LabelledMixture
     >>> labelled = LabelledMixture(GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], 1.0), [0, 1])
     >>> tilted_log_density(labelled, 1, 1.0, [[0.0], [1.0]]).round(4)
-    array([-1.7396, -0.7925])
+    array([-1.8575, -0.7912])
     """
     check_labelled(labelled)
     y, w, x = labelled._class(y), weight(w), labelled.mixture._points(x, "x")
@@ -218,7 +218,7 @@ def guided_flow_log_density(sde, labelled, y, w, x, *, prior=None, tolerance=1e-
     >>> from refdiff.guidance import LabelledMixture
     >>> labelled = LabelledMixture(GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], 1.0), [0, 1])
     >>> guided_flow_log_density(VP(), labelled, 1, 1.0, [[0.0], [1.0]]).round(2)
-    array([-1.99, -0.88])
+    array([-3.24, -0.82])
     """
     return probability_flow_log_density(
         sde,

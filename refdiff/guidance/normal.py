@@ -115,7 +115,7 @@ def guided_flow_limit(conditional, unconditional, w):
     Examples
     --------
     >>> guided_flow_limit(Gaussian([1.0], 1.0), Gaussian([0.0], 4.0), 1.0)
-    Gaussian(mean=array([1.38017300]), var=array([0.25]))
+    Gaussian(mean=array([1.380173]), var=array([0.25]))
     """
     m, v, mu, V, w = _laws(conditional, unconditional, w)
     return Gaussian(mu + (1 + w) * (m - mu) * _reach(w, v / V), v * (v / V) ** w)

@@ -35,7 +35,7 @@ CLASSES = (0, 1)
 
 def far(case):
     """Return points where a class is nearly certain, and so far out that one is impossible: digits are lost there."""
-    return np.array([np.multiply(case.x_0, -4.0), np.multiply(case.eps, 4.0), np.full(case.d, 1000.0)])
+    return np.array([np.multiply(case.x_0, -4.0), np.multiply(case.eps, 4.0), np.full(case.d, 40.0)])
 
 
 def class_chains(case, y, trial):
@@ -173,7 +173,7 @@ class LogProbability:
             found = data.log_probability(case.schedule, x, t)
             with localcontext(FIFTY_DIGITS):
                 truth = [[float(decimal_log_class(one, y, *diffuse(case, t))) for y in CLASSES] for one in x]
-            # relative to each entry by itself, tiny or huge; what x^2 / v loses is in the exponent of a tiny one
+            # relative to each entry by itself, tiny or huge: what x^2 / v rounds off is in the exponent of a tiny one
             evidence.close(f"log p(y | x_t) at t = {t}", *relative(found, np.array(truth)), tolerance=1e-10)
         steps, x_t = np.arange(1, case.T + 1), np.tile(case.x_t, (case.T, 1))
         truth = [[float(decimal_log_class(case.x_t, y, *diffuse(case, t))) for y in CLASSES] for t in steps]
