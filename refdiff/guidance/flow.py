@@ -29,7 +29,8 @@ def _log_normaliser(labelled, y, w):
     law, power = (given, w) if w >= 0 else (labelled.mixture, 1 + w)
 
     def in_units_of(log_size):
-        return law.expectation(lambda x: np.exp(power * _log_classifier(labelled, y, x) - log_size))
+        with np.errstate(under="ignore"):
+            return law.expectation(lambda x: np.exp(power * _log_classifier(labelled, y, x) - log_size))
 
     log_size = power * np.max(_log_classifier(labelled, y, given.means))
     while (value := in_units_of(log_size)) < SETTLED:

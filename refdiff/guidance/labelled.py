@@ -212,12 +212,15 @@ class LabelledMixture:
         >>> np.exp(labelled.log_probability(Schedule.vp(10), [3.0], 5)).round(4)
         array([0.25, 0.75])
         """
-        return log_classes(self._log_joint(schedule, x_t, t), self.labels)
+        log_joint, _ = self._components(schedule, x_t, t)
+        return log_classes(log_joint, self.labels)
 
-    def _log_joint(self, schedule, x_t, t):
+    def _components(self, schedule, x_t, t):
+        """Return log(w_k q(x_t | k)) of each component, (..., K), and its score, (..., K, d)."""
         x_t = self.mixture._points(x_t, "x_t")
         means, variances = self.mixture._at(schedule, schedule.index(t, x_t, least=0))
-        return log_components(x_t, self.mixture.weights, means, variances)
+        log_joint = log_components(x_t, self.mixture.weights, means, variances)
+        return log_joint, (means - x_t[..., None, :]) / variances
 
     def denoiser(self, schedule, y=None):
         r"""Return the ideal denoiser of one class, or without `y` that of all data.
@@ -289,18 +292,16 @@ class LabelledMixture:
         """
         own = self.labels == self._class(y)
 
+        def score_of(part, log_joint, scores):
+            """Return the score of the components chosen, averaged by their chances."""
+            return np.sum(responsibilities(log_joint[..., part])[..., None] * scores[..., part, :], axis=-2)
+
         def classifier_score(x_t, t):
-            log_joint = self._log_joint(schedule, x_t, t)
-            x_t = self.mixture._points(x_t, "x_t")
+            log_joint, scores = self._components(schedule, x_t, t)
             if own.all():
-                return np.zeros_like(x_t)
-            means, variances = self.mixture._at(schedule, schedule.index(t, x_t, least=0))
-            pull = (means - x_t[..., None, :]) / variances
-            other = np.exp(log_classes(log_joint, own.astype(int))[..., :1])
-            of_class, of_others = (
-                np.sum(responsibilities(log_joint[..., part])[..., None] * pull[..., part, :], axis=-2)
-                for part in (own, ~own)
-            )
-            return other * (of_class - of_others)
+                return np.zeros_like(scores[..., 0, :])
+            with np.errstate(under="ignore"):
+                not_y = np.exp(log_classes(log_joint, own.astype(int))[..., :1])
+            return not_y * (score_of(own, log_joint, scores) - score_of(~own, log_joint, scores))
 
         return classifier_score

@@ -109,8 +109,8 @@ def guided_flow_limit(conditional, unconditional, w):
 
     Notes
     -----
-    Source: the linear equation solved; that this flow does not sample the tilted density is theorem 1 of Bradley &
-    Nakkiran (2024). Identity: ``guidance.guided_flow_limit``.
+    Source: the linear equation solved; Bradley & Nakkiran (2024), section 3, for V = 2 v and m = mu.
+    Identity: ``guidance.guided_flow_limit``.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def guided_ancestral_limit(conditional, unconditional, w):
 
     Notes
     -----
-    Source: the linear equation solved; that the two samplers differ is theorem 2 of Bradley & Nakkiran (2024).
+    Source: the linear equation solved; Bradley & Nakkiran (2024), section 3, for V = 2 v and m = mu.
     Identity: ``guidance.guided_ancestral_limit``.
 
     Examples
