@@ -57,12 +57,12 @@ def carried(data, y, w, process, x, start, stop, tolerance):
 def within(data, y, w, process, z):
     """Return the points (n,) that the guided flow makes of z standard deviations of the prior."""
     x_1 = np.sqrt(process.prior(1).var[0]) * np.asarray(z)
-    return carried(data, y, w, process, x_1, 1.0, 0.0, 1e-6)
+    return carried(data, y, w, process, x_1, 1.0, 0.0, 1e-5)
 
 
 def log_flow(data, y, w, process, x):
     """Return the log-density of the guided flow at points (n,): that of the prior where they go, and the slope."""
-    there = carried(data, y, w, process, x + 1j * TINY, 0.0, 1.0, 1e-11)
+    there = carried(data, y, w, process, x + 1j * TINY, 0.0, 1.0, 1e-9)
     return process.prior(1).log_density(there.real[:, None]) + np.log(there.imag / TINY)
 
 
@@ -286,7 +286,7 @@ class GuidedFlowLogDensity:
                 there = log_normal(x_1[:, 1:], prior.mean[1:], prior.var[1:])
                 truth = truth + there + np.sum(np.log(var_1[0] / var[0])[1:]) / 2
             found = claimed.guidance.guided_flow_log_density(
-                process, data.claim(claimed, case), y, w, x, tolerance=1e-9
+                process, data.claim(claimed, case), y, w, x, tolerance=1e-8
             )
             close_in_nats(evidence, f"{process.name}, class {y}, w = {w}", found, truth, tolerance=1e-6)
 

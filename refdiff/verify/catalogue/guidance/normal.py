@@ -78,7 +78,7 @@ def carried(q, w, z):
     return at_0 + (at_1 - at_0) * z
 
 
-def walked(q, w, n, rng, steps=100):
+def walked(q, w, n, rng, steps=60):
     """Return draws (n, d) of the guided equation with noise, from infinite noise: Gaussian steps that are exact.
 
     Between two u the drift is linear, so a step has the gain and the variance of Ito's isometry, by quadrature.
