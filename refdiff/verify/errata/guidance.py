@@ -231,7 +231,7 @@ def classifier_free_with_lost_sign(conditional, unconditional, w):
     " lucidrains/denoising-diffusion-pytorch#155 and #207",
     says=r"\tilde\epsilon = \hat\epsilon(x_t, t) + w\left[\hat\epsilon(x_t, t, y) - \hat\epsilon(x_t, t)\right]",
     correct=r"\tilde\epsilon = \hat\epsilon(x_t, t) + s\left[\hat\epsilon(x_t, t, y) - \hat\epsilon(x_t, t)\right]"
-    r" \text{ with } s = 1 + w: \text{ theirs counts from 1, Ho \& Salimans' from 0}",
+    r" \text{ with } s = 1 + w: \text{ one counts from 1, the other from 0}",
     replaces="guidance.classifier_free",
     rejected_by=("guidance.classifier_free", "guidance.equivalence"),
     coincides="where the two denoisers agree; for large w by a part 1/w of the effect",

@@ -77,7 +77,7 @@ class Probabilities:
     states=r"p(x \mid y) = \sum_{k:\,y_k = y} \frac{w_k}{p(y)}\,\mathcal{N}(x; m_k, v_k), \qquad"
     r" p(x) = \sum_y p(y)\,p(x \mid y)",
     source="Bishop (2006), section 4.2, for the definition",
-    statistics=8,
+    statistics=4,
     coincides="A class of one component.",
 )
 class Given:
@@ -101,9 +101,8 @@ class Given:
         drawn, x = data.draw(trial.n, trial.rng)
         for y in CLASSES:
             law = data.claim(claimed, case).given(y)
-            for i, u in enumerate(directions(case)):
-                of_u = law.weights, law.means @ u, law.variances @ u**2
-                trial.mixture(f"class {y} along direction {i + 1}", x[drawn == y] @ u, *of_u)
+            u = directions(case)[0]
+            trial.mixture(f"class {y}", x[drawn == y] @ u, law.weights, law.means @ u, law.variances @ u**2)
 
 
 @identity(
@@ -112,7 +111,7 @@ class Given:
     states=r"k \sim w, \quad y = y_k, \quad x = m_k + \sqrt{v_k}\,z \quad\Longrightarrow\quad"
     r" y \sim p(y), \quad x \mid y \sim p(x \mid y)",
     source="Bishop (2006), section 8.1.2",
-    statistics=9,
+    statistics=5,
     coincides="Classes as likely as one another, where drawing the class evenly is right.",
 )
 class LabelledSample:
@@ -146,10 +145,8 @@ class LabelledSample:
         p = data.probability(0)
         trial.bounded("label 0", (y == 0) * 1.0, p, p * (1 - p), span=1.0)
         for one in CLASSES:
-            law = data.given(one)
-            for i, u in enumerate(directions(case)):
-                of_u = law.weights, law.means @ u, law.variances @ u**2
-                trial.mixture(f"class {one} along direction {i + 1}", x[y == one] @ u, *of_u)
+            law, u = data.given(one), directions(case)[0]
+            trial.mixture(f"class {one}", x[y == one] @ u, law.weights, law.means @ u, law.variances @ u**2)
 
 
 @identity(
@@ -247,7 +244,7 @@ class Denoiser:
     r" = p(\text{not } y \mid x_t)\left[\nabla_{x_t} \log p(x_t \mid y)"
     r" - \nabla_{x_t} \log p(x_t \mid \text{not } y)\right]",
     source="Dhariwal & Nichol (2021), section 4.2, where it is asked for; the definition",
-    statistics=8,
+    statistics=4,
     coincides="Where p(y | x_t) is stationary, on the way from certain to certain.",
 )
 class ClassifierScore:
@@ -279,10 +276,9 @@ class ClassifierScore:
     def monte_carlo(claimed, case, trial):
         k, x = chains(case, trial)
         x_t, law = x[case.t], diffuse(case, case.t)
-        chance = chances(x_t, *law)
-        for y in CLASSES:
-            found = labelled(case).claim(claimed, case).classifier_score(case.schedule, y)(x_t, case.t)
-            for i, u in enumerate(directions(case)):
-                each = pulls(x_t, *law) @ u
-                lean = leaned(each, x_t, law, y, 0.0) - each
-                average_out(trial, f"class {y}, direction {i + 1}", lean, k, found @ u, side(x_t @ u), chance)
+        y, chance = 1, chances(x_t, *law)
+        found = labelled(case).claim(claimed, case).classifier_score(case.schedule, y)(x_t, case.t)
+        for i, u in enumerate(directions(case)):
+            each = pulls(x_t, *law) @ u
+            lean = leaned(each, x_t, law, y, 0.0) - each
+            average_out(trial, f"direction {i + 1}", lean, k, found @ u, side(x_t @ u), chance)
