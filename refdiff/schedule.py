@@ -341,17 +341,7 @@ class Schedule:
         >>> bool(schedule.respace([5, 10]).alpha_bar[1] == schedule.alpha_bar[5])
         True
         """
-        if np.ndim(steps) == 0:
-            number = count(steps, "steps")
-            if number > self.T:
-                raise ValueError(f"steps must be at most T = {self.T}; got {number}.")
-            steps = np.arange(1, number + 1) * self.T // number
-        steps = np.asarray(steps)
-        if steps.dtype.kind not in "iu":
-            raise TypeError(f"steps must be integers; got dtype {steps.dtype}.")
-        steps = steps.astype(np.int64)
-        if steps.ndim != 1 or steps.size == 0 or steps[0] < 1 or steps[-1] > self.T or (np.diff(steps) < 1).any():
-            raise ValueError(f"steps must increase strictly within 1..{self.T}; got {steps}.")
+        steps = kept_of(self.T, steps)
         kept = self.log_alpha_bar[np.concatenate([[0], steps])]
         return Schedule._from_logs(-np.expm1(np.diff(kept)), kept[1:])
 
@@ -443,6 +433,27 @@ class Schedule:
                 f" {x.shape}; got {t.shape}. The last axis of the points is the event."
             )
         return t[..., None]
+
+
+def evenly_spread(T, number, name="number"):
+    """Return `number` of the steps 1..T, evenly spread and ending at T: k T / number, rounded down."""
+    number = count(number, name)
+    if number > T:
+        raise ValueError(f"{name} must be at most T = {T}; got {number}.")
+    return np.arange(1, number + 1) * T // number
+
+
+def kept_of(T, steps):
+    """Return the steps kept of 1..T, an increasing array: those given, checked, or as many as asked for."""
+    if np.ndim(steps) == 0:
+        return evenly_spread(T, steps, "steps")
+    steps = np.asarray(steps)
+    if steps.dtype.kind not in "iu":
+        raise TypeError(f"steps must be integers; got dtype {steps.dtype}.")
+    steps = steps.astype(np.int64)
+    if steps.ndim != 1 or steps.size == 0 or steps[0] < 1 or steps[-1] > T or (np.diff(steps) < 1).any():
+        raise ValueError(f"steps must increase strictly within 1..{T}; got {steps}.")
+    return steps
 
 
 def _ends(beta_1, beta_T):

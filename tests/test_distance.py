@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from refdiff import distance
-from refdiff.distance import energy_distance, sliced_w2, sliced_wasserstein
+from refdiff import GaussianMixture, distance, toys
+from refdiff.distance import energy_distance, energy_to_mixture, sliced_w2
 
 Z = stats.norm.isf(0.5e-9)
 
@@ -117,35 +117,101 @@ def test_a_distance_that_overflows_is_refused():
         energy_distance([[1e300]], [[-1e300]])
 
 
-def test_sliced_wasserstein_in_one_dimension_is_that_of_sorted_samples():
+# ------------------------------------------------------------------------------------------ points and a known law
+
+MIXTURE = GaussianMixture([0.3, 0.7], [[-1.0, 0.5], [1.0, -0.5]], [0.2, 0.6])
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 10])
+@pytest.mark.parametrize("far", [0.0, 0.7, 40.0])
+def test_the_mean_distance_to_a_normal_law_is_an_integral_over_its_length(d, far):
+    # |x - Y|^2 / v is noncentral chi-square; its root is integrated here
+    var, at = 0.3, np.full((1, d), far / math.sqrt(d))
+    law = stats.ncx2(d, far**2 / var) if far else stats.chi2(d)
+    quantiles = (np.polynomial.legendre.leggauss(400)[0] + 1) / 2, np.polynomial.legendre.leggauss(400)[1] / 2
+    expected = math.sqrt(var) * float(quantiles[1] @ np.sqrt(law.ppf(quantiles[0])))
+    assert distance._mean_length(at, np.zeros(d), var)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_mean_distance_on_the_line_is_that_of_a_folded_normal():
+    for mean, var in ((0.0, 1.0), (0.3, 2.0), (-5.0, 0.1)):
+        found = distance._mean_length(np.array([[0.0]]), np.array([mean]), var)[0]
+        assert found == pytest.approx(mean_abs_normal(mean, math.sqrt(var)), rel=1e-14)
+
+
+def test_energy_to_a_mixture_is_on_average_0_for_its_own_samples_and_not_for_others():
+    rng, n = np.random.default_rng(36), 40
+    own = np.array([energy_to_mixture(MIXTURE.sample(n, rng), MIXTURE) for _ in range(1000)])
+    assert abs(own.mean()) < Z * own.std() / math.sqrt(own.size)
+    moved = np.array([energy_to_mixture(MIXTURE.sample(n, rng) + np.array([0.5, 0.0]), MIXTURE) for _ in range(200)])
+    assert moved.mean() > Z * moved.std() / math.sqrt(moved.size)
+
+
+def test_energy_to_a_mixture_is_what_the_distance_to_ever_larger_samples_tends_to():
+    rng = np.random.default_rng(37)
+    x, y = MIXTURE.sample(500, rng) + np.array([0.4, 0.0]), MIXTURE.sample(20_000, rng)
+    # the V-statistic counts the 500 distances of points from themselves
+    too_large = distance._mean_distance(x, x) / (len(x) - 1)
+    assert energy_to_mixture(x, MIXTURE) == pytest.approx(energy_distance(x, y) - too_large, abs=0.01)
+
+
+def test_energy_to_a_mixture_of_a_shifted_normal_is_known_on_the_line():
+    law, shift = GaussianMixture([1.0], [[0.0]], 1.0), 0.8
+    expected = 2 * mean_abs_normal(shift, math.sqrt(2)) - 2 * mean_abs_normal(0, math.sqrt(2))
+    rng = np.random.default_rng(38)
+    values = np.array([energy_to_mixture(rng.standard_normal((50, 1)) + shift, law) for _ in range(2000)])
+    assert abs(values.mean() - expected) < Z * values.std() / math.sqrt(values.size)
+
+
+def test_the_toy_mixtures_can_be_measured():
+    for name in ("eight_gaussians", "grid"):
+        law = GaussianMixture(*getattr(toys, f"{name}_mixture")())
+        assert abs(energy_to_mixture(toys.draw(name, 2000, np.random.default_rng(39)), law)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("x", "law", "message"),
+    [
+        ([[0.0, 0.0]] * 3, [[0.0, 0.0]], "mixture must be a GaussianMixture; got list"),
+        ([[0.0]] * 3, MIXTURE, "x must have d = 2, as the mixture"),
+        ([[0.0, 0.0]], MIXTURE, "x must have at least two points"),
+        ([[0.0, 0.0]] * 3, GaussianMixture([1.0], [[0.0, 0.0]], [[1.0, 2.0]]), "one variance on all axes"),
+    ],
+)
+def test_what_cannot_be_measured_against_a_mixture_is_refused(x, law, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        energy_to_mixture(x, law)
+
+
+def test_sliced_w2_in_one_dimension_is_that_of_sorted_samples():
     rng = np.random.default_rng(33)
     x, y = rng.standard_normal((40, 1)), rng.standard_normal((40, 1)) + 1
     expected = math.sqrt(np.mean((np.sort(x[:, 0]) - np.sort(y[:, 0])) ** 2))
-    assert sliced_wasserstein(x, y, rng, directions=3) == pytest.approx(expected, rel=1e-13)
+    assert sliced_w2(x, y, rng, directions=3) == pytest.approx(expected, rel=1e-13)
 
 
 @quick
 @given(samples, st.integers(0, 99))
-def test_sliced_wasserstein_of_unequal_sizes_is_that_of_the_samples_repeated_to_equal_size(xy, seed):
+def test_sliced_w2_by_chance_of_unequal_sizes_is_that_of_the_samples_repeated_to_equal_size(xy, seed):
     x, y = xy
     size = math.lcm(len(x), len(y))
     x_all, y_all = (np.repeat(z, size // len(z), axis=0) for z in xy)
-    value, expected = (sliced_wasserstein(*pair, np.random.default_rng(seed), 5) for pair in ((x, y), (x_all, y_all)))
+    value, expected = (sliced_w2(*pair, np.random.default_rng(seed), 5) for pair in ((x, y), (x_all, y_all)))
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_sliced_wasserstein_of_a_shift_is_its_length_over_root_d():
+def test_sliced_w2_by_chance_of_a_shift_is_its_length_over_root_d():
     # SW^2 is the mean of (u . shift)^2; for d = 3, u . shift / |shift| is uniform over [-1, 1], its square has
     # the expectation 1/3 and the variance 4/45
     rng, shift, directions = np.random.default_rng(34), np.array([2.0, -1.0, 2.0]), 20_000
     x = rng.standard_normal((3, 3))
-    square = sliced_wasserstein(x, x + shift, rng, directions) ** 2
+    square = sliced_w2(x, x + shift, rng, directions) ** 2
     assert abs(square - 9 / 3) < Z * math.sqrt(4 / 45 * 81 / directions)
 
 
 def test_same_seed_same_directions():
     x, y = np.random.default_rng(35).standard_normal((2, 9, 2))
-    values = [sliced_wasserstein(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    values = [sliced_w2(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
 
 
@@ -239,10 +305,8 @@ def test_sliced_w2_of_two_large_gaussian_samples_is_near_that_of_their_laws():
     assert null < 0.2 * sliced_w2(x[:400], rng.standard_normal((400, 2)))  # a tenth is expected
 
 
-def test_sliced_w2_beyond_the_plane_is_sliced_wasserstein():
+def test_sliced_w2_beyond_the_plane_needs_a_generator():
     x, y = np.random.default_rng(41).standard_normal((2, 9, 3))
-    values = [function(x, y, np.random.default_rng(1), 20) for function in (sliced_w2, sliced_wasserstein)]
-    assert values[0] == values[1]
     for rng in (None, 0):
         with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
             sliced_w2(x, y, rng)
@@ -255,7 +319,7 @@ def test_a_square_that_overflows_is_refused():
 
 
 @pytest.mark.parametrize(
-    "function", [energy_distance, sliced_w2, lambda x, y: sliced_wasserstein(x, y, np.random.default_rng(0))]
+    "function", [energy_distance, sliced_w2, lambda x, y: sliced_w2(x, y, np.random.default_rng(0))]
 )
 def test_what_is_not_two_finite_tables_of_one_width_is_refused(function):
     good = np.zeros((3, 2))
@@ -272,11 +336,11 @@ def test_what_is_not_two_finite_tables_of_one_width_is_refused(function):
 def test_directions_and_rng_are_checked():
     x = np.zeros((3, 2))
     with pytest.raises(ValueError, match="directions must be at least 1; got 0"):
-        sliced_wasserstein(x, x, np.random.default_rng(0), 0)
+        sliced_w2(x, x, np.random.default_rng(0), 0)
     with pytest.raises(TypeError, match=r"directions must be an integer; got 2\.0"):
         sliced_w2(x, x, directions=2.0)
     with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
-        sliced_wasserstein(x, x, 0)
+        sliced_w2(x, x, 0)
 
 
 def test_importing_the_module_does_not_import_scipy():

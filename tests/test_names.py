@@ -39,6 +39,8 @@ VALUES = {  # a right value for each argument, by its name
     **{"beta_1": 0.1, "beta_T": 0.2, "beta_min": 0.1, "beta_max": 2.0, "max_beta": 0.9, "log_weights": X},
     **{"mixture": GaussianMixture([1.0], X[:1], 1.0), "eps_loss": np.full(4, 0.1), "probability": np.full(4, 0.25)},
     **{"width": 4, "depth": 1, "time_dim": 4, "dim": 2, "value": [1.0], "eta": 0.5},
+    **{"x_0_hat": X, "x_0_hat_before": X, "t_before": 3, "number": 2},
+    **{"times": [0.5, 0.25], "h": 0.1, "churn": 0.5, "inflation": 1.0, "corrections": 1, "rho": 7.0, "stop": 0.1},
     **{"sde": VP(), "u": 1, "start": 0.2, "log_snr": 0.0, "divergence": lambda x, s: np.zeros(x.shape[:-1])},
 }
 LABELLED = LabelledMixture(GaussianMixture([0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]], 1.0), [0, 1])
@@ -50,6 +52,7 @@ OTHERWISE = {  # where a name means another thing
     "gaussian.full_kl": dict.fromkeys("qp", FullGaussian([0.0, 0.0], np.eye(2))),
     "reverse.ddim": {"steps": 2},
     "reverse.ddim_path": {"steps": 2},
+    **{f"reverse.{name}": {"steps": 2} for name in ["dpmpp_2m", "dpmpp_2m_path", "heun", "heun_path"]},
     "reverse.interpolated_var": {"v": np.full(5, 0.5)},
     "reverse.optimal_var": {"eps_loss": np.full(5, 0.1)},
     "elbo.discretized_log_likelihood": {"x": [-1.0, 1.0], "mean": [0.0, 0.0]},
@@ -60,6 +63,15 @@ OTHERWISE = {  # where a name means another thing
         for name in ["divergence", "fokker_planck", "hutchinson", "probability_flow", "probability_flow_drift"]
     },
     **{f"continuous.{name}": {"score": zero} for name in ["probability_flow_log_density", "reverse_drift"]},
+    **{
+        f"continuous.{name}": {"score": zero}
+        for name in ["edm", "edm_path", "euler", "euler_maruyama", "euler_maruyama_path", "euler_path", "heun"]
+    },
+    **{
+        f"continuous.{name}": {"score": zero}
+        for name in ["heun_path", "predictor_corrector", "predictor_corrector_path"]
+    },
+    "continuous.euler_maruyama_transition": {"score": zero, "u": 0.5, "s": 0.25},
     "continuous.VP.schedule": {"T": 30},
     "gaussian.FullGaussian": {"mean": [0.0, 0.0], "cov": np.eye(2)},
     "gaussian.FullGaussian.log_density": {"x": [0.0, 0.0]},

@@ -72,6 +72,12 @@ def diffusion_loss(sde, denoiser, x_0, rng, start, stop=1.0):
     return 0.5 * (high - low) * np.sum((eps - eps_hat) ** 2, axis=-1)
 
 
+def ideal_loss(sde, mixture, s):
+    """Return E|eps - eps*(x_s, s)|^2 over mixture data, summed over coordinates: d - sigma_s^2 E|grad log q_s|^2."""
+    law = diffused(sde, mixture, s)
+    return len(mixture.mean) - float(sde.var(s)) * law.expectation(lambda x: np.sum(law.score(x) ** 2, axis=-1))
+
+
 def mixture_diffusion_loss(sde, mixture, start, stop=1.0, *, tolerance=1e-9):
     r"""Return the mean of the diffusion loss over mixture data with their ideal denoiser, by quadrature.
 
@@ -121,12 +127,9 @@ def mixture_diffusion_loss(sde, mixture, start, stop=1.0, *, tolerance=1e-9):
     from scipy.integrate import quad  # heavy, and only here
 
     high, low = _log_snr_ends(sde, start, stop)
-    d = len(mixture.mean)
 
     def loss(log_snr):
-        s = float(sde.time(log_snr))
-        law = diffused(sde, mixture, s)
-        return d - float(sde.var(s)) * law.expectation(lambda x: np.sum(law.score(x) ** 2, axis=-1))
+        return ideal_loss(sde, mixture, float(sde.time(log_snr)))
 
     value, error, *rest = quad(loss, low, high, epsabs=tolerance, epsrel=0.0, limit=200, full_output=True)
     if len(rest) > 1:  # a message beside the record

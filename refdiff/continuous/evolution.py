@@ -223,7 +223,7 @@ def fokker_planck(sde, score, divergence, x, s):
     -----
     Source: Särkkä & Solin (2019), theorem 5.4. Identity: ``continuous.fokker_planck``.
     """
-    x, s_x, gradient = _score_at(score, x, s)
+    x, s_x, gradient = score_at(score, x, s)
     check_divergence(divergence)
     laplacian = np.asarray(divergence(x, s), dtype=float)
     if laplacian.shape != x.shape[:-1]:
@@ -250,7 +250,7 @@ def _per_point(of_s):
     return of_s[..., 0] if np.ndim(of_s) else of_s
 
 
-def _score_at(score, x, s):
+def score_at(score, x, s):
     """Return x, s lined up with it, and score(x, s), checked to have the shape of x."""
     x = points(x, "x")
     check_score(score)
@@ -297,7 +297,7 @@ def reverse_drift(sde, score, x, s):
     >>> reverse_drift(VP(2.0, 2.0), lambda x, s: -x, [1.0], 0.5)  # x_s ~ N(0, 1) at each s: it moves as it came
     array([1.])
     """
-    x, s, gradient = _score_at(score, x, s)
+    x, s, gradient = score_at(score, x, s)
     return sde.drift_rate(s) * x - sde.diffusion(s) ** 2 * gradient
 
 
@@ -336,5 +336,5 @@ def probability_flow_drift(sde, score, x, s):
     >>> probability_flow_drift(VP(2.0, 2.0), lambda x, s: -x, [1.0], 0.5).round(12)  # N(0, 1) stays, each point too
     array([0.])
     """
-    x, s, gradient = _score_at(score, x, s)
+    x, s, gradient = score_at(score, x, s)
     return sde.drift_rate(s) * x - 0.5 * sde.diffusion(s) ** 2 * gradient

@@ -450,8 +450,9 @@ def bound_gap(mixture, schedules):
     plain_values(axes.yaxis, 2.5)
     axes.axhline(level, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
     axes.annotate(
-        rf"the limit with $\tilde\beta_t$: $d\,\gamma / 2$ = {level:.3f}, because the first steps'"
-        r" $\tilde\beta_t = \beta_t\,(t - 1)/t$ are too small",
+        rf"the limit with $\tilde\beta_t$: $d\,\gamma / 2$ = {level:.3f}, because the first"
+        "\n"
+        r"steps' $\tilde\beta_t = \beta_t\,(t - 1)/t$ are too small",
         (0.99, level),
         (0, -4),
         xycoords=axes.get_yaxis_transform(),

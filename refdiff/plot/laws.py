@@ -21,6 +21,7 @@ from refdiff.plot.style import (
     Picture,
     check_mixture,
     check_schedule,
+    one_step,
     signed,
     styled,
 )
@@ -63,7 +64,7 @@ def posterior_product(schedule, x_0, x_t, t):
     """
     check_schedule(schedule)
     x_0, x_t = _number(x_0, "x_0"), _number(x_t, "x_t")
-    t = _one_step(schedule, t, least=2)
+    t = one_step(schedule, t, least=2)
     if schedule.alpha[t] == 0:
         raise ValueError(
             f"posterior_product needs alpha_t > 0; got t = {t} with beta_t = 1, where x_t forgets x_{{t-1}}."
@@ -174,7 +175,7 @@ def score_field(mixture, schedule, t, denoiser, *, limit=None, arrows=19, cells=
     if mixture.means.shape[1] != 2:
         raise ValueError(f"score_field draws a plane: the mixture must have d = 2; got d = {mixture.means.shape[1]}.")
     check_schedule(schedule)
-    t = _one_step(schedule, t)
+    t = one_step(schedule, t)
     if not 0 < mass < 1:
         raise ValueError(f"mass must lie in (0, 1); got {mass}.")
     arrows, cells = count(arrows, "arrows", least=2), count(cells, "cells", least=8)
@@ -277,13 +278,6 @@ def _draw_contours(axes, x, log_q, level):
 
 
 # ------------------------------------------------------------------------------------------------------ what they share
-
-
-def _one_step(schedule, t, least=1):
-    t = schedule.index(t, least=least)
-    if np.ndim(t):
-        raise ValueError(f"t must be one step; got shape {np.shape(t)}.")
-    return t
 
 
 def _number(value, name):

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, PALE = "#262626", "#7A7A7A", "#DADADA"
 TRUTH, MODEL, NOISE = BLUE, VERMILION, GREY
 CORNER_COLORS = (BLUE, VERMILION, GREEN, PURPLE)
+BROKEN = (0, (4, 2))  # a line that only marks a value
 ERROR_MAP = LinearSegmentedColormap.from_list("error", ["#FFFFFF", "#FBD9C0", "#EE9A5E", VERMILION, "#7A2F00"])
 
 WIDTH = 9.0  # inches; at 100 dots per inch the 900 pixels at which a picture must be readable
@@ -144,6 +146,21 @@ def check_mixture(mixture):
     """Refuse what is no GaussianMixture."""
     if not isinstance(mixture, GaussianMixture):
         raise TypeError(f"mixture must be a GaussianMixture; got {type(mixture).__name__}.")
+
+
+def check_line(mixture, name):
+    """Refuse what is no GaussianMixture in one dimension."""
+    check_mixture(mixture)
+    if (d := len(mixture.mean)) != 1:
+        raise ValueError(f"{name} draws densities over a line: the mixture must have d = 1; got d = {d}.")
+
+
+def one_step(schedule, t, least=1):
+    """Return one step t of a schedule."""
+    t = schedule.index(t, least=least)
+    if np.ndim(t):
+        raise ValueError(f"t must be one step; got shape {np.shape(t)}.")
+    return t
 
 
 def signed(value, form="g"):

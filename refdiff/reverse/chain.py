@@ -63,6 +63,8 @@ def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):
     The last step returns the mean of p(x_0 | x_1). With ``variance="beta"`` that is a choice: beta_1 > 0, and
     the model's own x_0 has this much more variance.
 
+    T calls of the denoiser. In the length of a step it is of weak order 1.
+
     Parameters
     ----------
     schedule : Schedule

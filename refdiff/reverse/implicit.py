@@ -8,7 +8,7 @@ from refdiff.checks import call_denoiser, check_rng, points, real
 from refdiff.gaussian import Gaussian
 from refdiff.kernels.streams import threads_to_use
 from refdiff.parameterize import x_0_from_eps
-from refdiff.reverse.walks import descend, end, kept_steps, linear, start
+from refdiff.reverse.walks import check_below, descend, end, kept_steps, linear, start
 
 __all__ = ["ddim", "ddim_path", "ddim_transition", "ddim_var"]
 
@@ -51,8 +51,7 @@ def ddim_var(schedule, s, t, eta):
     [0.0, 0.0833, 0.3333]
     """
     s, t, eta = schedule.index(s, name="s", least=0), schedule.index(t), _share(eta)
-    if not np.all(np.less(s, t)):
-        raise ValueError(f"s must be below t; got s = {np.max(s)} and t = {np.min(t)}. Sampling runs down from t to s.")
+    check_below(s=s, t=t)
     one_minus, log_alpha_bar = schedule.one_minus_alpha_bar, schedule.log_alpha_bar
     return eta**2 * one_minus[s] / one_minus[t] * -np.expm1(log_alpha_bar[t] - log_alpha_bar[s])
 
@@ -140,6 +139,10 @@ def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
 
     With eta = 0 the path is a function of x_T, and `rng` is not used. Nothing is drawn for the last step in any case.
 
+    K calls of the denoiser. With eta = 0 it is Euler's method for the probability flow, dy / dsigma = eps_hat with
+    y = x / sqrt(alpha_bar), of order 1; :func:`dpmpp_2m_path` and :func:`heun_path` are of order 2. With eta = 1 it is
+    of weak order 1.
+
     Parameters
     ----------
     schedule : Schedule
@@ -167,7 +170,8 @@ def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identity: ``reverse.ddim_path``.
+    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identities: ``reverse.ddim_path``,
+    ``reverse.solvers_of_one_point``.
     """
     yield from _ddim(schedule, denoiser, x_T, check_rng(rng).standard_normal, steps, eta)
 
@@ -194,9 +198,10 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
     .. math:: x_T \sim \mathcal{N}(0, I), \qquad x_{\tau_{k-1}} \sim q_\sigma(x_{\tau_{k-1}} \mid x_{\tau_k},
         \hat x_0), \quad k = K, \ldots, 1, \qquad \tau_K = T, \; \tau_0 = 0
 
-    Its error falls with the number of steps. For data N(0, I) and their ideal denoiser each step with eta = 0
-    multiplies x by cos(theta_t - theta_s), where cos^2 theta = alpha_bar, so that K steps draw points of a variance
-    that is short of 1 by (pi / 2)^2 / K if the angles are even.
+    Of order 1, as :func:`ddim_path` says, with K calls of the denoiser: its error falls with the number of steps. For
+    data N(0, I) and their ideal denoiser each step with eta = 0 multiplies x by cos(theta_t - theta_s), where
+    cos^2 theta = alpha_bar, so that K steps draw points of a variance that is short of 1 by (pi / 2)^2 / K if the
+    angles are even.
 
     Parameters
     ----------
@@ -223,7 +228,8 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identity: ``reverse.ddim``.
+    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identities: ``reverse.ddim``,
+    ``reverse.solvers_begin_alike``.
 
     Examples
     --------

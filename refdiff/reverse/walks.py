@@ -5,8 +5,9 @@ import numpy as np
 from refdiff.checks import check_rng, count
 from refdiff.gaussian import Gaussian
 from refdiff.kernels.streams import Streams, engine_of
+from refdiff.schedule import kept_of
 
-__all__ = ["descend", "drawn", "end", "kept_steps", "linear", "prior", "start"]
+__all__ = ["check_below", "descend", "downwards", "drawn", "end", "kept_steps", "last", "linear", "prior", "start"]
 
 
 def prior(n, d):
@@ -50,16 +51,28 @@ def drawn(law, draw):
 
 def kept_steps(schedule, steps):
     """Return 0 and the steps that :meth:`Schedule.respace` keeps, increasing."""
-    schedule.respace(steps)  # which checks them
-    if np.ndim(steps) == 0:
-        steps = np.arange(1, steps + 1) * schedule.T // steps
-    return np.concatenate([[0], np.asarray(steps).astype(np.int64)])
+    return np.concatenate([[0], kept_of(schedule.T, steps)])
+
+
+def downwards(steps):
+    """Yield the pairs s, t of a walk down `steps`, from the last to 0, as integers."""
+    for s, t in zip(steps[-2::-1], steps[:0:-1]):
+        yield int(s), int(t)
+
+
+def check_below(**steps):
+    """Raise ValueError unless the first of two named steps is below the second, for each point."""
+    (low, s), (high, t) = steps.items()
+    if not np.all(np.less(s, t)):
+        raise ValueError(
+            f"{low} must be below {high}; got {low} = {np.max(s)} and {high} = {np.min(t)}. Sampling runs down from"
+            f" {high} to {low}."
+        )
 
 
 def descend(step, steps, x_t, draw):
     """Walk down `steps`, from the last to 0, by x_s = mean + std z; where nothing is added, nothing is drawn."""
-    for s, t in zip(steps[-2::-1], steps[:0:-1]):
-        s, t = int(s), int(t)
+    for s, t in downwards(steps):
         law = step(x_t, s, t)
         x_t = drawn(law, draw) if s > 0 and law.var.any() else law.mean
         yield s, x_t
@@ -82,7 +95,12 @@ def end(path, coefficients, denoiser, start, threads, progress):
     engine = engine_of(denoiser, len(coefficients[0]), len(x_t))
     if engine is not None:
         return engine.reverse_walk(x_t, *coefficients, noise, threads, progress)
-    for taken, (_, x_s) in enumerate(path(x_T=x_t, draw=noise.standard_normal), start=1):
+    return last(path(x_T=x_t, draw=noise.standard_normal), progress)
+
+
+def last(path, progress=None):
+    """Return where a path ends; tell `progress` how many of its steps have been taken."""
+    for taken, (_, x_s) in enumerate(path, start=1):
         x_t = x_s
         if progress is not None:
             progress(taken)

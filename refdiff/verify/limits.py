@@ -17,7 +17,9 @@ __all__ = ["Guard", "OutOfTime", "within"]
 
 LAWS = {  # what returns a normal law
     *("forward.transition", "forward.jump", "forward.marginal", "bayes.posterior", "bayes.posterior_from_eps"),
-    *("bayes.posterior_from_precisions", "bayes.smoothing", "reverse.transition"),
+    *("bayes.posterior_from_precisions", "bayes.smoothing", "reverse.transition", "reverse.ddim_transition"),
+    *("likelihood.linear_marginal", "score.langevin_transition", "score.ancestral_transition"),
+    *("continuous.euler_maruyama_transition", "gaussian.linear_combination", "gaussian.from_natural", "reverse.prior"),
 }
 
 

@@ -32,7 +32,7 @@ ROOT = HERE.parents[1]
 SURVIVORS = HERE / "survivors.md"
 MODULES = (
     *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture"),
-    *("reverse.variance", "reverse.walks", "reverse.chain", "reverse.implicit"),
+    *("reverse.variance", "reverse.walks", "reverse.chain", "reverse.implicit", "reverse.solvers", "reverse.steps"),
     *("elbo.bound", "elbo.terms", "elbo.weights", "elbo.forms", "elbo.estimators"),
     *("likelihood.exact", "likelihood.importance", "network.mlp"),
 )

@@ -171,6 +171,8 @@ EQUIVALENT = [
     ("bayes.posterior", lambda *a: bayes.posterior(*a).mean, "the mean of the law, without its variance"),
     ("bayes.posterior", mean_of_algorithm_2, "eps in place of x_0; the mean of the law, without its variance"),
     ("reverse.var", lambda *a: np.exp(0.5 * np.log(reverse.var(*a))), STD),
+    ("reverse.ddim_transition", lambda *a, **k: (
+        reverse.ddim_transition(*a, **k).mean, reverse.ddim_transition(*a, **k).std), f"a tuple for a law; {STD}"),
     ("reverse.var", lambda *a: np.log(reverse.var(*a)), LOG),
     ("reverse.var", lambda *a: 0.5 * np.log(reverse.var(*a)), HALF),
     ("schedule.one_minus_alpha_bar", lambda s: 1 / s.one_minus_alpha_bar, "precision for variance"),
@@ -335,6 +337,7 @@ ROUNDING_OR_SHAPE = {  # their error lies outside the numbers compared, or is on
     "batch-coefficients-broadcast",
 }
 NAMED = {  # what the mistake is, said precisely
+    "ddim-sigma-for-its-square": STD,
     "marginal-variance-is-a-std": STD,
     "posterior-sample-variance-sigma": STD,
     "variance-is-sqrt-beta": STD,

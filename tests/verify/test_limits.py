@@ -1,5 +1,8 @@
 """What is judged is kept at arm's length: copies of its arguments, a limit of time, its name when it fails."""
 
+import importlib
+import inspect
+import re
 import sys
 import threading
 import time
@@ -12,7 +15,7 @@ import pytest
 import refdiff
 from refdiff import bayes, forward, verify
 from refdiff.gaussian import Gaussian
-from refdiff.verify.limits import Guard, OutOfTime, within
+from refdiff.verify.limits import LAWS, Guard, OutOfTime, within
 
 
 def in_main_thread(function):
@@ -227,6 +230,17 @@ def test_a_law_may_be_a_pair_or_anything_with_mean_and_var(law):
     report = verify.judge(mine, only="bayes", budget="quick")
     assert {"bayes.posterior_mean", "bayes.posterior_var", "bayes.rule"} <= set(report.verdicts)
     assert report.refuted == []
+
+
+def test_whatever_returns_one_normal_law_may_return_a_pair():
+    found = set()
+    for chapter in refdiff.CHAPTERS:
+        module = importlib.import_module(f"refdiff.{chapter}")
+        for name in module.__all__:
+            returns = inspect.getdoc(getattr(module, name)).partition("Returns\n-------\n")[2].partition("\n\n")[0]
+            if re.findall(r"^\S.*", returns, re.M) == ["Gaussian"]:
+                found.add(f"{chapter}.{name}")
+    assert found == LAWS
 
 
 def test_what_is_no_law_is_said_to_be_none():

@@ -21,7 +21,10 @@ from refdiff.verify.evidence import stream
 __all__ = ["PREDICTIONS", "Table", "tables"]
 
 PREDICTIONS = ("x_0", "eps", "v", "score", "mean")
-POINTS = ("x_0", "x_t", "x_prev", "x_next", "x_s", "x_1", "x", "eps", "v", "score", "mean", "precision_mean")
+POINTS = (
+    *("x_0", "x_t", "x_prev", "x_next", "x_s", "x_1", "x", "eps", "v", "score", "mean", "precision_mean"),
+    *("x_0_hat", "x_0_hat_before"),
+)
 SMALL = 1e-7  # the relative change of an argument by which its sensitivity is found
 
 
@@ -308,15 +311,17 @@ def _values(name, case, rng, required, repeats, long):
     var_q[0], var_p[0] = case.var_q, case.var_p
     fraction = np.round(rng.uniform(0.1, 0.9, schedule.T + 1), 2)
     values = {
-        **dict.fromkeys(("x_0", "x_next", "x_s", "precision_mean"), x_0),
+        **dict.fromkeys(("x_0", "x_next", "x_s", "precision_mean", "x_0_hat"), x_0),
         **dict.fromkeys(("x_t", "x", "x_1"), x_t),
-        **dict.fromkeys(("eps", "v", "score", "mean", "x_prev"), eps),
+        **dict.fromkeys(("eps", "v", "score", "mean", "x_prev", "x_0_hat_before"), eps),
         "schedule": schedule,
         "denoiser": Linear(case.slope, case.intercept, schedule.T),
+        "eta": 0.6,
         "chain": chain,
         "mean_square": np.append(1.0, np.abs(chain[1:, 0, 0])),
         "t": t,
         "s": s,
+        "t_before": np.minimum(t + 1, schedule.T),
         "d": d,
         "q": Gaussian(x_0, var_q),
         "p": Gaussian(x_t, var_p),
@@ -333,9 +338,9 @@ def _values(name, case, rng, required, repeats, long):
         "log_weights": np.round(rng.standard_normal((6, 4)), 2) - (800.0 * np.arange(4) if long else 0.0),
         "k": 3,
     }
-    rows = {*POINTS, "t", "s", "q", "p", "precision", "nats"}
+    rows = {*POINTS, "t", "s", "t_before", "q", "p", "precision", "nats"}
     if "t" not in required:
-        rows -= {"t", "s"}
+        rows -= {"t", "s", "t_before"}
     *_, owner, last = name.split(".")
     covariance = 0.3 * np.outer(x_0[0], x_0[0]) + case.var_q * np.eye(d)
     if name == "reverse.interpolated_var":
@@ -372,6 +377,7 @@ def _options(name, case, optional, long):
     choices = {
         "variance": ["beta", "posterior"],
         "gamma": [5.0, 1.5],
+        "eta": [0.0, 0.6, 1.0],
         "convention": ["beta_1", "beta_tilde_2", 0.3],
         "decoder_var": ["beta_1", "beta_tilde_2"],
         "cov": [0.0, 0.2],
@@ -393,7 +399,8 @@ def _where_it_is_defined(function, table):
     masks = [None]
     if t is not None:
         T = table.schedule.T
-        masks += [t >= 2, t < T, (t >= 2) & (t < T)] + ([] if s is None else [np.asarray(s) >= 1])
+        masks += [t >= 2, t < T, (t >= 2) & (t < T)]
+        masks += [] if s is None else [np.asarray(s) >= 1, (np.asarray(s) >= 1) & (t < T)]
     for mask in masks:
         if mask is not None and not mask.any():
             continue

@@ -19,7 +19,7 @@ _KINDS = {
     "law": {  # an object with mean and var
         "forward": ("transition", "jump", "marginal"),
         "bayes": ("posterior", "posterior_from_eps", "posterior_from_precisions", "smoothing"),
-        "reverse": ("transition",),
+        "reverse": ("transition", "ddim_transition"),
         "gaussian": ("linear_combination", "from_natural"),
         "likelihood": ("linear_marginal",),
     },
@@ -31,6 +31,7 @@ _KINDS = {
             *("eps_from_score", "eps_from_mean", "v_from_x_0", "v_from_eps", "score_from_x_0", "score_from_eps"),
             *("mean_from_x_0", "mean_from_eps"),
         ),
+        "reverse": ("dpmpp_2m_step", "heun_step"),
         "mixture.GaussianMixture": ("score",),
     },
     "loss": {  # in nats; the sign is a convention, and so is whether coordinates are summed
@@ -60,7 +61,7 @@ _KINDS = {
     },
     "variance": {
         "schedule": ("beta", "beta_tilde", "one_minus_alpha_bar"),
-        "reverse": ("var", "interpolated_var", "optimal_var", "decoder_var"),
+        "reverse": ("var", "interpolated_var", "optimal_var", "decoder_var", "ddim_var"),
     },
     "power": {"schedule": ("alpha", "alpha_bar")},
     "rate": {"schedule": ("signal_rate", "noise_rate")},

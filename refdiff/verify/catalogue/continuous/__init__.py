@@ -1,5 +1,5 @@
 r"""Identities of the continuous limit."""
 
-from refdiff.verify.catalogue.continuous import bound, evolution, flow, sde
+from refdiff.verify.catalogue.continuous import bound, denoisers, evolution, flow, grids, sampling, sde
 
-__all__ = ["bound", "evolution", "flow", "sde"]
+__all__ = ["bound", "denoisers", "evolution", "flow", "grids", "sampling", "sde"]

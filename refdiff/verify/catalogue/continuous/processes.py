@@ -189,7 +189,8 @@ class Blend:
     def apart(self, process, x, s):
         """Return for each component its chance given x, (..., K), u = -(x - m) / v, (..., K, d), and 1 / v."""
         means, variances = self.at(process, s)
-        joint = np.exp(self.log_joint(x, means, variances))
+        joint = self.log_joint(x, means, variances)
+        joint = np.exp(joint - joint.max(axis=-1, keepdims=True))  # far out, where a wrong sampler goes, all underflow
         return joint / joint.sum(axis=-1, keepdims=True), (means - x[..., None, :]) / variances, 1 / variances
 
     def score(self, process):

@@ -1,5 +1,5 @@
-r"""Identities of the reverse process: ancestral sampling and the variances of its steps, and DDIM."""
+r"""Identities of the reverse process: ancestral sampling and its variances, DDIM, the solvers, and the steps kept."""
 
-from refdiff.verify.catalogue.reverse import ancestral, ddim
+from refdiff.verify.catalogue.reverse import ancestral, ddim, solvers, steps
 
-__all__ = ["ancestral", "ddim"]
+__all__ = ["ancestral", "ddim", "solvers", "steps"]

@@ -1,5 +1,5 @@
-r"""Wrong versions of the reverse process: of ancestral sampling and the variances of its steps, and of DDIM."""
+r"""Wrong versions of the reverse process: of ancestral sampling and its variances, of DDIM, of solvers and of steps."""
 
-from refdiff.verify.errata.reverse import ancestral, ddim
+from refdiff.verify.errata.reverse import ancestral, ddim, solvers, steps
 
-__all__ = ["ancestral", "ddim"]
+__all__ = ["ancestral", "ddim", "solvers", "steps"]
