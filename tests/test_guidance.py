@@ -180,6 +180,17 @@ def test_samplers_sharpen_more_than_the_tilted_density_and_go_further(V, w):
     assert 1 < tilted.mean < noisy.mean < flow.mean
 
 
+def test_much_guidance_leads_to_the_surest_point_and_the_flow_overshoots_it():
+    surest = 4 / 3  # where log N(x; 1, 1) - log N(x; 0, 4) is largest
+    for law in LAWS:
+        much = law(CLASS, ALL, 400.0)
+        assert much.mean[0] == pytest.approx(surest, abs=5e-3)
+        assert much.var[0] < 5e-3
+    means = np.array([[law(CLASS, ALL, w).mean[0] for law in LAWS] for w in (0.5, 1.0, 3.0, 10.0)])
+    assert (means[:, :2] < surest).all()
+    assert (means[1:, 2] > surest).all()
+
+
 @pytest.mark.parametrize("w", [-0.9, -0.5, -0.1])
 def test_between_unconditional_and_conditional_the_order_is_reversed(w):
     tilted, noisy, flow = (law(CLASS, ALL, w) for law in LAWS)

@@ -8,7 +8,8 @@ u = sigma^2 / a^2 for time, the guided equations are linear and have closed solu
 - the equation with noise, which ancestral sampling steps along, a third one.
 
 All three agree at w = 0, where they are p(x | y), and at w = -1, where they are p(x). For w > 0 both samplers are
-narrower than the tilted density, and their means go further.
+narrower than the tilted density, and their means go further. As w grows all contract to the point where p(y | x) is
+largest, mu + (m - mu) / (1 - v / V); the flow's mean overshoots it on the way.
 """
 
 import numpy as np
@@ -56,8 +57,8 @@ def tilted(conditional, unconditional, w):
 
     Notes
     -----
-    Source: Bradley & Nakkiran (2024), section 3, for the density; precisions of a product. Identity:
-    ``guidance.tilted``.
+    Source: Bradley & Nakkiran (2024), section 3, for the density; precisions of a product.
+    Identity: ``guidance.tilted``.
 
     Examples
     --------
