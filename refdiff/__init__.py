@@ -1,7 +1,8 @@
 """Denoising diffusion in NumPy, with verified mathematics.
 
 Each chapter of the derivation is a module: gaussian, schedule, forward, bayes, parameterize,
-mixture, reverse, elbo, likelihood, score, continuous. Data are in toys, the learner in network, the judge in verify.
+mixture, reverse, elbo, likelihood, score, continuous, guidance. Data are in toys, the learner in network, the judge
+in verify.
 Modules are loaded when they are first asked for, so that ``import refdiff`` costs little more than NumPy.
 """
 
@@ -11,7 +12,7 @@ __version__ = "0.1.0"
 
 CHAPTERS = (
     *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture", "reverse", "elbo", "likelihood"),
-    *("score", "continuous"),
+    *("score", "continuous", "guidance"),
 )
 _MODULES = (*CHAPTERS, "checks", "files", "toys", "points", "distance", "samplers", "network", "verify", "plot")
 _SHORTCUTS = {"Schedule": "schedule", "Gaussian": "gaussian", "GaussianMixture": "mixture"}

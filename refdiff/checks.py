@@ -108,13 +108,13 @@ def one_number(value, name):
     return float(number)
 
 
-def check_denoiser(denoiser):
+def check_denoiser(denoiser, name="denoiser"):
     """Raise TypeError unless a denoiser can be called."""
     if not callable(denoiser):
-        raise TypeError(f"denoiser must be a callable eps_hat = denoiser(x_t, t); got {type(denoiser).__name__}.")
+        raise TypeError(f"{name} must be a callable eps_hat = {name}(x_t, t); got {type(denoiser).__name__}.")
 
 
-def call_denoiser(denoiser, x_t, t):
+def call_denoiser(denoiser, x_t, t, name="denoiser"):
     """Return denoiser(x_t, t) as float64, checked to have the shape of x_t.
 
     Raises
@@ -124,10 +124,10 @@ def call_denoiser(denoiser, x_t, t):
     ValueError
         If it returns another shape.
     """
-    check_denoiser(denoiser)
-    eps_hat = points(denoiser(x_t, t), "denoiser(x_t, t)")
+    check_denoiser(denoiser, name)
+    eps_hat = points(denoiser(x_t, t), f"{name}(x_t, t)")
     if eps_hat.shape != x_t.shape:
-        raise ValueError(f"denoiser(x_t, t) must have the shape of x_t, {x_t.shape}; got {eps_hat.shape}.")
+        raise ValueError(f"{name}(x_t, t) must have the shape of x_t, {x_t.shape}; got {eps_hat.shape}.")
     return eps_hat
 
 

@@ -10,6 +10,7 @@ import refdiff
 from refdiff.continuous import VE, VP, SubVP
 from refdiff.elbo import Bound
 from refdiff.gaussian import FullGaussian, Gaussian
+from refdiff.guidance import LabelledMixture
 from refdiff.likelihood import Ais
 from refdiff.mixture import GaussianMixture, PointwiseMixture
 from refdiff.network import MLP
@@ -42,6 +43,8 @@ VALUES = {  # a right value for each argument, by its name
     **{"times": [0.5, 0.25], "h": 0.1, "churn": 0.5, "inflation": 1.0, "corrections": 1, "rho": 7.0, "stop": 0.1},
     **{"sde": VP(), "u": 1, "start": 0.2, "log_snr": 0.0, "divergence": lambda x, s: np.zeros(x.shape[:-1])},
 }
+LABELLED = LabelledMixture(GaussianMixture([0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]], 1.0), [0, 1])
+VALUES |= {"labelled": LABELLED, "y": 1, "w": 0.5, "conditional": zero, "unconditional": zero, "classifier_score": zero}
 POINTWISE = {"weights": np.ones((4, 1)), "means": np.zeros((4, 1, 2)), "variances": np.ones((4, 1, 2))}
 OTHERWISE = {  # where a name means another thing
     "schedule.constant": {"beta": 0.1},
@@ -75,6 +78,12 @@ OTHERWISE = {  # where a name means another thing
     "gaussian.FullGaussian.condition": {"known": [0]},
     "mixture.PointwiseMixture": POINTWISE,
     "mixture.PointwiseMixture.log_density": {"y": X},
+    "guidance.LabelledMixture": {"mixture": LABELLED.mixture, "labels": [0, 1]},
+    "guidance.LabelledMixture.denoiser": {"y": 1},
+    **{
+        f"guidance.{name}": {"conditional": LAW, "unconditional": Gaussian(X, 2.0)}
+        for name in ["tilted", "guided_flow", "guided_flow_limit", "guided_ancestral_limit"]
+    },
 }
 OTHERWISE |= {  # a score is a callable there
     f"score.{name}": {"score": field, "true_score": field, "eps_loss": np.full(5, 0.1), "h": 0.1, "beta": 0.1, "y": X}
@@ -90,6 +99,7 @@ OBJECTS = {
     "mixture.PointwiseMixture": PointwiseMixture(**POINTWISE),
     "schedule.Schedule": SCHEDULE,
     **{"continuous.VP": VP(), "continuous.VE": VE(), "continuous.SubVP": SubVP()},
+    "guidance.LabelledMixture": LABELLED,
     "elbo.Bound": Bound(X[:, 0], None, X[:, 0], 2, X[:, 0]),
     "likelihood.Ais": Ais(X),
 }

@@ -20,6 +20,7 @@ LAWS = {  # what returns a normal law
     *("bayes.posterior_from_precisions", "bayes.smoothing", "reverse.transition", "reverse.ddim_transition"),
     *("likelihood.linear_marginal", "score.langevin_transition", "score.ancestral_transition"),
     *("continuous.euler_maruyama_transition", "gaussian.linear_combination", "gaussian.from_natural", "reverse.prior"),
+    *("guidance.tilted", "guidance.guided_flow", "guidance.guided_flow_limit", "guidance.guided_ancestral_limit"),
 }
 
 
