@@ -67,12 +67,11 @@ def conditioned(model, label, w=0.0):
         raise ValueError(f"--label is for a model that was trained with --labels; got {label} for one without classes.")
     if not 0 <= label < classes:
         raise ValueError(f"--label must be one of the model's classes, 0..{classes - 1}; got {label}.")
-    return _classifier_free(model.given(label), model.given(None), w) if w else model.given(label)
+    if not w:
+        return model.given(label)
+    from refdiff import guidance
 
-
-def _classifier_free(conditional, unconditional, w):
-    """Return the guided denoiser of Ho & Salimans (2022), eq. 6; the place of ``guidance.classifier_free``."""
-    return lambda x_t, t: (1 + w) * conditional(x_t, t) - w * unconditional(x_t, t)
+    return guidance.classifier_free(model.given(label), model.given(None), w)
 
 
 def in_few_steps(args, found, denoiser, n, rng, steps, options, note):

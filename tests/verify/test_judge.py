@@ -357,4 +357,4 @@ def test_the_number_of_statistics_is_raised_knowingly():
 
     At this many statistics an error must be 5 % larger than at a tenth of them to be caught as surely.
     """
-    assert sum(one.statistics for one in verify.CATALOGUE.values()) <= 800
+    assert sum(one.statistics for one in verify.CATALOGUE.values()) <= 850
