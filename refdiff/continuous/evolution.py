@@ -147,11 +147,16 @@ def ideal_score_divergence(sde, mixture):
     _check_mixture(mixture)
 
     def divergence(x, s):
-        pull = _Pull(sde, mixture, x, s)
-        bend = np.sum(pull.u**2 - 1 / pull.variances, axis=-1)
-        return pull.average(bend) - np.sum(pull.score**2, axis=-1)
+        return score_and_divergence(sde, mixture, x, s)[1]
 
     return divergence
+
+
+def score_and_divergence(sde, mixture, x, s):
+    """Return the score of mixture data at x, and its divergence, which ask for the same numbers."""
+    pull = _Pull(sde, mixture, x, s)
+    score, bend = pull.score, np.sum(pull.u**2 - 1 / pull.variances, axis=-1)
+    return score, pull.average(bend) - np.sum(score**2, axis=-1)
 
 
 def log_density_rate(sde, mixture, x, s):

@@ -7,7 +7,7 @@ the score's Jacobian: given as a callable, taken by finite differences, or estim
 import numpy as np
 
 from refdiff.checks import check_rng, count, one_number, points, real, table
-from refdiff.continuous.evolution import check_divergence, check_score, probability_flow_drift
+from refdiff.continuous.evolution import check_divergence, check_score, probability_flow_drift, score_at
 from refdiff.continuous.sde import times
 
 __all__ = ["divergence", "hutchinson", "probability_flow", "probability_flow_log_density"]
@@ -273,16 +273,26 @@ def probability_flow_log_density(
     if not start < stop:
         raise ValueError(f"start must be before stop; got {start} and {stop}. Data are at s = 0, noise at s = 1.")
     of_score = _divergence_of(score, x, divergence, probes, rng)
+
+    def both(x, s):
+        bend = np.asarray(of_score(x, s), dtype=float)
+        if bend.shape != (len(x),):
+            raise ValueError(f"divergence(x, s) must have the shape {(len(x),)}; got {bend.shape}.")
+        return score_at(score, x, s)[2], bend
+
+    return carried_log_density(sde, both, x, prior, start, stop, tolerance)
+
+
+def carried_log_density(sde, both, x, prior, start, stop, tolerance):
+    """Return the log-density (n,) that a flow gives to points, where both(x, s) is a score and its divergence."""
     if prior is not None and not hasattr(prior, "log_density"):
         raise TypeError(f"prior must be a law with a log_density, such as a Gaussian; got {type(prior).__name__}.")
     d = x.shape[1]
 
     def rate(s, x, _):
-        bend = np.asarray(of_score(x, s), dtype=float)
-        if bend.shape != (len(x),):
-            raise ValueError(f"divergence(x, s) must have the shape {(len(x),)}; got {bend.shape}.")
-        spread = d * sde.drift_rate(s) - 0.5 * sde.diffusion(s) ** 2 * bend
-        return probability_flow_drift(sde, score, x, s), spread
+        gradient, bend = both(x, s)
+        f, half = sde.drift_rate(s), 0.5 * sde.diffusion(s) ** 2
+        return f * x - half * gradient, d * f - half * bend
 
     at_stop, gathered = _solve(rate, [x, np.zeros(len(x))], start, stop, tolerance)
     prior = sde.prior(d) if prior is None else prior

@@ -2,7 +2,10 @@ r"""Guidance of mixture data: the tilted density, the guided score, and the exac
 
 import numpy as np
 
-from refdiff.continuous import ideal_score, ideal_score_divergence, probability_flow_log_density
+from refdiff.checks import table
+from refdiff.continuous import ideal_score, ideal_score_divergence
+from refdiff.continuous.evolution import score_and_divergence
+from refdiff.continuous.flow import carried_log_density
 from refdiff.guidance.labelled import check_labelled, log_classes, weight
 from refdiff.mixture import log_components
 
@@ -221,11 +224,13 @@ def guided_flow_log_density(sde, labelled, y, w, x, *, prior=None, tolerance=1e-
     >>> guided_flow_log_density(VP(), labelled, 1, 1.0, [[0.0], [1.0]]).round(2)
     array([-3.24, -0.82])
     """
-    return probability_flow_log_density(
-        sde,
-        guided_score(sde, labelled, y, w),
-        x,
-        divergence=guided_score_divergence(sde, labelled, y, w),
-        prior=prior,
-        tolerance=tolerance,
-    )
+    check_labelled(labelled)
+    x, given, w = table(x, "x"), labelled.given(y), weight(w)
+
+    def both(x, s):
+        (of_class, class_bend), (of_all, all_bend) = (
+            score_and_divergence(sde, law, x, s) for law in (given, labelled.mixture)
+        )
+        return (1 + w) * of_class - w * of_all, (1 + w) * class_bend - w * all_bend
+
+    return carried_log_density(sde, both, x, prior, 0.0, 1.0, tolerance)
