@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refdiff import GaussianMixture, Schedule, continuous, distance, network, samplers, toys
+from refdiff import GaussianMixture, Schedule, continuous, distance, network, reverse, samplers, toys
+from refdiff.parameterize import x_0_from_eps
 from refdiff.samplers import SAMPLERS, SPACINGS, Process
 
 EIGHT = GaussianMixture(*toys.eight_gaussians_mixture())
@@ -172,6 +173,57 @@ def test_at_ten_calls_the_variance_beta_comes_before_ddim_which_comes_before_the
     """Noise does no harm: its variance did, which with few steps is too small for all data but a point."""
     assert gap("ddim", "ancestral_beta", spacings=["log_snr"]) > 6
     assert gap("ancestral", "ancestral_beta", spacings=["log_snr"]) > 6
+
+
+def test_the_last_step_returns_a_mean_and_leaves_modes_too_narrow_by_the_amount_stated():
+    """From t = 20 the mean of x_0 given x_t has the share v / (v + r) of the variance v, r the noise beside x_0."""
+    process, v = Process.of_mixture(EIGHT), EIGHT.variances[0, 0]
+    r = 1 / process.schedule.snr[20]
+    assert math.sqrt(v / (v + r)) == pytest.approx(0.914, abs=5e-4)
+    narrow = GaussianMixture(EIGHT.weights, EIGHT.means, v * v / (v + r))
+    # of the same components and the same normals, so that only the width is different
+    pairs = ((law.sample(1000, rng(seed)) for law in (narrow, EIGHT)) for seed in range(100))
+    further = np.array([np.subtract(*(distance.energy_to_mixture(x, EIGHT) for x in pair)) for pair in pairs])
+    assert further.mean() == pytest.approx(7.3e-5, abs=5 * further.std() / 10)
+    assert further.std() / 10 < 1e-5
+    x = EIGHT.diffused(process.schedule, 20).sample(20_000, rng())
+    guess = x_0_from_eps(process.schedule, x, process.denoiser(x, 20), 20)
+    nearest = EIGHT.means[np.argmin(np.linalg.norm(guess[:, None] - EIGHT.means, axis=2), axis=1)]
+    assert np.mean((guess - nearest) ** 2) == pytest.approx(v * v / (v + r), rel=5 * math.sqrt(2 / 40_000))
+
+
+def walked(process, steps, mean, var):
+    """Return how far from the eight Gaussians steps with some mean and some variance lead, one value a seed."""
+    values = []
+    for seed in range(4):
+        draws = rng(seed)
+        x = draws.standard_normal((2000, 2))
+        for t, s in zip(steps[::-1], [*steps[-2::-1], 0]):
+            x = mean(x, t, s) + (math.sqrt(var(t, s)) if s else 0.0) * draws.standard_normal(x.shape)
+        values.append(distance.energy_to_mixture(x, EIGHT))
+    return np.array(values)
+
+
+def test_what_euler_maruyama_gains_on_the_eight_gaussians_it_gains_by_the_overshoot_of_its_mean():
+    process = Process.of_mixture(EIGHT)
+    steps, schedule = [int(t) for t in reverse.log_snr_steps(process.schedule, 10, 20)], process.schedule
+
+    def beta(t, s):
+        return -math.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[s])
+
+    def ancestral(x, t, s):
+        score = -process.denoiser(x, t) / schedule.noise_rate[t]
+        return (x + beta(t, s) * score) / math.sqrt(1 - beta(t, s))
+
+    def frozen(x, t, s):
+        return continuous.euler_maruyama_transition(process.sde, process.score, x, t / 1000, s / 1000).mean
+
+    def frozen_var(t, s):
+        return (t - s) / 1000 * process.sde.beta(t / 1000)
+
+    (own_mean, own_var) = (walked(process, steps, *how) for how in ((frozen, beta), (ancestral, frozen_var)))
+    assert frozen_var(1000, 912) > 2 * beta(1000, 912)
+    assert own_mean.mean() < 1e-3 < 2e-3 < own_var.mean()
 
 
 def test_with_few_steps_even_in_log_snr_the_second_slope_of_heun_leads_far_out():
