@@ -97,8 +97,9 @@ def probability_flow(sde, mixture, rng, *, n=2000, paths=9, steps=400):
         flow.append(continuous.probability_flow(sde, field, flow[-1], s[i], s[i - 1], tolerance=1e-6))
     noise = laws[-1].sample(n, rng)
     carried = continuous.probability_flow(sde, field, noise, tolerance=1e-6)
-    times = np.linspace(1, 0, steps + 1)
-    walked = np.array(list(_reverse_walk(sde, field, np.concatenate([flow[0], noise]), rng, times)))[..., 0]
+    times, starts = continuous.even_times(steps, stop=0.0), np.concatenate([flow[0], noise])
+    path = continuous.euler_maruyama_path(sde, field, starts, rng, times)
+    walked = np.array([starts, *(x for _, x in path)])[..., 0]
     flow = np.array(flow)[..., 0]
 
     figure = Picture(6.4)
@@ -149,15 +150,6 @@ def _check_sde(sde):
     """Refuse what has not the methods of an equation."""
     if not all(hasattr(sde, name) for name in ("drift_rate", "diffusion", "signal_rate", "var", "log_snr", "time")):
         raise TypeError(f"sde must be a VP, VE or SubVP, or have their methods; got {type(sde).__name__}.")
-
-
-def _reverse_walk(sde, field, x, rng, times):
-    """Yield x at each of the falling times: the Euler-Maruyama method."""
-    yield x
-    for s, u in zip(times[:-1].tolist(), times[1:].tolist()):
-        kick = float(sde.diffusion(s)) * math.sqrt(s - u)
-        x = x + (u - s) * continuous.reverse_drift(sde, field, x, s) + kick * rng.standard_normal(x.shape)
-        yield x
 
 
 def _distribution(law):
