@@ -829,7 +829,7 @@ EQUATIONS = {
     "reverse-sde": Equation(
         "Continuous time",
         r"$dx=[-\frac12\beta x-\beta s]dt+\sqrt\beta d\bar W$",
-        held_by=("continuous.reverse_drift",),
+        held_by=("continuous.reverse_drift", "continuous.euler_maruyama_transition", "continuous.euler_maruyama"),
     ),
     "probability-flow-ode": Equation(
         "Continuous time",
