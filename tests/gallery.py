@@ -283,8 +283,8 @@ to nothing where the tilted density has much, and that is what makes the diverge
         """\
 A class N(1, 1) of data N(0, 4), where all is solved by hand: the tilted density (`guidance.tilted`), ancestral sampling
 (`guidance.guided_ancestral_limit`) and DDIM (`guidance.guided_flow_limit`), which falls exponentially. They are one law
-at w = 0, p(x | y), and at w = −1, p(x); between these their order is reversed. The mean of the flow overshoots the point
-that speaks most for the label, and comes back to it as w grows. That the dots of both samplers, with
+at w = 0, p(x | y), and at w = −1, p(x); between these their order is reversed. The mean of the flow overshoots the
+point that speaks most for the label, and comes back to it as w grows. That the dots of both samplers, with
 `guidance.classifier_free`, are not quite on their curves is the price of finite noise and a thousand steps.""",
     ),
     Entry(
@@ -300,8 +300,8 @@ figure = plot.guided_samples(model, schedule, x_0, y, rng)""",
 One network with labels and without (`network.fit_labels`), which forgets half of them as it learns
 (`network.drop_labels`). No point of one moon could be taken for one of the other, so the tilted density
 (`guidance.tilted_log_density`) is the moon itself, whatever w is. Guided samples (`guidance.classifier_free`) leave the
-tips that reach into the other moon all the same: at high noise, where the moons cannot be told apart, guidance has sent
-them away.""",
+tips all the same, those first that reach into the other moon: amid much noise, where the moons can hardly be told
+apart, guidance has sent them away.""",
     ),
 ]
 

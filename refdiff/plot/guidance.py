@@ -12,7 +12,7 @@ from refdiff.guidance import LabelledMixture
 from refdiff.mixture import GaussianMixture
 from refdiff.network import MLP
 from refdiff.network.mlp import as_labels
-from refdiff.plot.scales import label_right, logarithmic_room, plain_values
+from refdiff.plot.scales import label_right, logarithmic_room, plain_values, short_number
 from refdiff.plot.style import (
     BLUE,
     BROKEN,
@@ -26,6 +26,7 @@ from refdiff.plot.style import (
     VERMILION,
     Picture,
     check_schedule,
+    check_sde,
     signed,
     styled,
 )
@@ -38,13 +39,15 @@ DASHED = (0, (5, 1.5))
 BESIDE = {"textcoords": "offset points", "fontsize": 9}
 
 
-def _weights(weights, least=-1.0):
-    """Return weights of guidance, some of which guide: others than 0 and -1."""
+def _weights(weights, least=-1.0, most=3):
+    """Return up to `most` weights of guidance, some of which guide: others than 0 and -1."""
     weights = np.ravel(real(weights, "weights"))
     if not weights.size or not (np.isfinite(weights) & (weights >= least)).all():
         raise ValueError(f"weights must be finite and at least {signed(least)}; got {weights.tolist()}.")
     if np.isin(weights, (-1.0, 0.0)).all():
         raise ValueError(f"weights must hold another than 0 and −1, which do not guide; got {weights.tolist()}.")
+    if len(weights) > most:
+        raise ValueError(f"weights must be one to {most}, a panel for each; got {len(weights)}.")
     return weights
 
 
@@ -68,7 +71,7 @@ def guidance_laws(labelled, y, weights=(0, 1, 3), *, sde=None, cells=800):
     y : int
         The class, in 0..C-1.
     weights : sequence of float
-        One to four w, at least -1; not all of them 0 or -1.
+        One to three w, at least -1; not all of them 0 or -1.
     sde : VP, VE or SubVP, optional
         By default ``VP()``.
     cells : int
@@ -100,18 +103,21 @@ def guidance_laws(labelled, y, weights=(0, 1, 3), *, sde=None, cells=800):
     if (d := len(labelled.mixture.mean)) != 1:
         raise ValueError(f"guidance_laws draws densities over a line: labelled must have d = 1; got d = {d}.")
     given, weights, cells = labelled.given(y), _weights(weights), count(cells, "cells", least=50)
-    if len(weights) > 4:
-        raise ValueError(f"weights must be one to four; got {len(weights)}.")
     sde = VP() if sde is None else sde
+    check_sde(sde)
     prior = continuous.diffused(sde, given, 1.0)
 
     x = _grid(sde, labelled, y, weights, prior, cells)
-    step = x[1] - x[0]
-    of_class = given.log_density(x[:, None])
+    step, of_class = x[1] - x[0], given.log_density(x[:, None])
     laws = []
     for w in weights:
         tilted = guidance.tilted_log_density(labelled, y, w, x[:, None])
         flow = guidance.guided_flow_log_density(sde, labelled, y, w, x[:, None], prior=prior, tolerance=1e-7)
+        if abs((mass := float(np.exp(flow).sum() * step)) - 1) > 1e-4:
+            raise ValueError(
+                f"weights must leave the flow wider than a cell of the grid, {step:.2g}; at w = {signed(w)} its density"
+                f" adds up to {mass:.3g}. More cells help."
+            )
         laws.append((tilted, flow))
     moments = np.array([[_moments(x, log_p) for log_p in (of_class, *pair)] for pair in laws])
     divergences = [float(np.sum(np.exp(tilted) * (tilted - flow)) * step) for tilted, flow in laws]
@@ -121,7 +127,7 @@ def guidance_laws(labelled, y, weights=(0, 1, 3), *, sde=None, cells=800):
     panels = figure.subplots(1, len(weights), sharex=True, sharey=True, squeeze=False)[0]
     densities = np.exp([of_class, *(log_p for pair in laws for log_p in pair)])
     top = densities.max()
-    seen = x[(densities > 4e-3 * top).any(axis=0)]
+    seen = x[(densities > 4e-3 * densities.max(axis=1, keepdims=True)).any(axis=0)]
     for axes, w, pair, of_w, divergence in zip(panels, weights, laws, moments, divergences):
         tilted, flow = np.exp(pair)
         axes.fill_between(x, densities[0], color=PALE, linewidth=0, zorder=0)
@@ -168,7 +174,7 @@ def _moments(x, log_p):
 
 def _nats(value):
     """Write a divergence, which rounding may have left below what it is known to."""
-    return f"{value:.3f} nats" if value >= 5e-4 else "0"
+    return "0" if value < 5e-4 else f"{value:.3f} nats" if value < 100 else f"{value:.0f} nats"
 
 
 def _write_moments(axes, moments):
@@ -231,7 +237,7 @@ def guided_variance(conditional, unconditional, *, weights=(-1, -0.5, 0, 0.5, 1,
     v, V = float(conditional.var.item()), float(unconditional.var.item())
     if not 0 < v < V:
         raise ValueError(f"conditional must be narrower than unconditional, and no point; got variances {v} and {V}.")
-    weights = np.unique(_weights(weights))
+    weights = np.unique(_weights(weights, most=np.inf))
     schedule = Schedule.vp(1000) if schedule is None else schedule
     check_schedule(schedule)
 
@@ -255,7 +261,9 @@ def guided_variance(conditional, unconditional, *, weights=(-1, -0.5, 0, 0.5, 1,
         axes.set(xlabel="weight of guidance $w$", xlim=(w[0] - 0.15, w[-1] + 0.15))
     of_var, of_mean = panels
     beside = {"transform": of_var.transAxes, "fontsize": 9}
-    of_var.set(yscale="log", ylim=logarithmic_room(curves[..., 1].ravel(), below=0.12, above=0.05))
+    of_var.set(
+        yscale="log", ylim=logarithmic_room([*curves[..., 1].ravel(), *found[..., 1].ravel()], below=0.12, above=0.05)
+    )
     plain_values(of_var.yaxis, 4.5)
     of_var.set_title("Variance (logarithmic)")
     of_var.text(0.98, 0.98, "weighted harmonic\nmean of $v$ and $V$", ha="right", va="top", color=TILTED, **beside)
@@ -272,11 +280,11 @@ def guided_variance(conditional, unconditional, *, weights=(-1, -0.5, 0, 0.5, 1,
     of_means, of_vars = np.abs(found - exact)[..., 0], np.abs(found[..., 1] / exact[..., 1] - 1)
     figure.supxlabel(
         f"curves: infinite noise, infinitely many steps; dots: {schedule.T} steps from N(0, 1), exactly, at most"
-        f" {of_means.max():.2g} (mean) and {100 * of_vars.max():.2g} % (variance) off",
+        f" {short_number(of_means.max())} (mean) and {short_number(100 * of_vars.max())} % (variance) off",
         fontsize=9,
     )
     at = int(np.argmin(np.abs(weights - 3) + np.where(np.isin(weights, (-1, 0)), np.inf, 0)))
-    tilted, noisy, flow = (f"{law(conditional, unconditional, weights[at]).var.item():#.3g}" for law in laws)
+    tilted, noisy, flow = (short_number(law(conditional, unconditional, weights[at]).var.item()) for law in laws)
     figure.suptitle(
         f"Three laws, alike only at $w$ = −1 and 0: at $w$ = {signed(weights[at])} the variance is {tilted} tilted,"
         f" {noisy} ancestral, {flow} by DDIM",
@@ -380,8 +388,6 @@ def guided_samples(model, schedule, data, labels, rng, *, weights=(0, 1, 3), n=3
     if min(sizes) < 2:
         raise ValueError(f"labels must give at least two points to each of the {classes} classes; got {sizes}.")
     weights = _weights(weights, least=-np.inf)
-    if len(weights) > 3:
-        raise ValueError(f"weights must be one to three; got {len(weights)}.")
     rng, n, steps = check_rng(rng), count(n, "n", least=2), count(steps, "steps")
 
     of_data = [data[labels == y] for y in range(classes)]
@@ -411,11 +417,13 @@ def guided_samples(model, schedule, data, labels, rng, *, weights=(0, 1, 3), n=3
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     panels[0].set_title("the data;\ncolours are labels")
     for axes, w, distance, share in zip(panels[1:], weights, distances, shares):
-        axes.set_title(f"$w$ = {signed(w)}: distance {distance:.3f},\n{100 * share:.0f} % of the variance")
+        axes.set_title(
+            f"$w$ = {signed(w)}: distance {short_number(distance)},\n{short_number(100 * share)} % of the variance"
+        )
     grows = np.array_equal(np.argsort(weights), np.argsort(distances))
     figure.suptitle(
         f"{'The more guidance, the further' if grows else 'How far guided samples are'} from the data of their label:"
-        f" energy distance {', '.join(f'{one:.3f}' for one in distances)}"
+        f" energy distance {', '.join(map(short_number, distances))}"
         f" at $w$ = {', '.join(signed(w) for w in weights)}",
         fontsize=11,
     )
