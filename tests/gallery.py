@@ -31,8 +31,9 @@ class Entry:
 
 SETUP = """\
 import numpy as np
-from refdiff import GaussianMixture, Schedule, elbo, likelihood, network, plot, reverse, toys
+from refdiff import GaussianMixture, Schedule, elbo, guidance, likelihood, network, plot, reverse, samplers, toys
 from refdiff.continuous import VP
+from refdiff.gaussian import Gaussian
 
 line = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.06, 0.15])
 far = GaussianMixture([0.7, 0.3], [[-4.0], [4.0]], [0.25, 0.5])
@@ -241,6 +242,66 @@ How well the noise can be told depends on how much of it there is, not on which 
 three are one curve. Over s each runs through it at a speed of its own (`continuous.log_snr`), and the area, the
 information that is lost on the way (`continuous.mixture_diffusion_loss`), is the same. The dip is where the
 noise is small enough to tell the modes apart, and still large beside what is within them.""",
+    ),
+    # ------------------------------------------------------------------------------------------------------ samplers
+    Entry(
+        "sampler_race",
+        "Samplers",
+        "Eight samplers, one denoiser",
+        """\
+scores = samplers.race(eight, [5, 10, 20, 50, 200], range(5), 2000, spacings=["even", "log_snr"], first=20)
+figure = plot.sampler_race(scores)""",
+        """\
+At ten steps even in t, DPM-Solver++(2M) (`reverse.dpmpp_2m_path`) comes before DDIM (`reverse.ddim_path`), and DDIM
+before ancestral sampling with the posterior variance. Noise itself is not to blame but its variance: with the variance
+beta (`reverse.ancestral`) the same steps come before DDIM, for over long steps the posterior variance is too small.
+Heun's second slope (`reverse.heun_path`) is taken where the first one leads, and with few steps even in log SNR that is
+far out: ten calls are worse than with steps even in t. Euler–Maruyama (`continuous.euler_maruyama`) comes first there
+because on these data its errors happen to cancel; on other mixtures, of two Gaussians on a line or of the 25 of the
+grid, DPM-Solver++(2M) does. With fifty calls and more hardly a sampler can be told from exact points.""",
+    ),
+    # ------------------------------------------------------------------------------------------------------- guidance
+    Entry(
+        "guidance_laws",
+        "Guidance",
+        "Guidance does not sample the tilted density",
+        """\
+two = guidance.LabelledMixture(GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], 0.5), [0, 1])
+figure = plot.guidance_laws(two, 1)""",
+        """\
+Two classes that overlap, at −1 and 1; the right one is asked for. Its density times p(y | x)^w
+(`guidance.tilted_log_density`) is what guidance is said to sample, and its score is the guided one at s = 0
+(`guidance.tilted_score`), but at no s > 0: to tilt and to diffuse do not commute. So the flow of the guided score
+(`guidance.guided_flow_log_density`) arrives elsewhere, narrower and further from the other class; at w = 3 it has next
+to nothing where the tilted density has much, and that is what makes the divergence large.""",
+    ),
+    Entry(
+        "guided_variance",
+        "Guidance",
+        "Three laws of a normal class",
+        "figure = plot.guided_variance(Gaussian([1.0], 1.0), Gaussian([0.0], 4.0))",
+        """\
+A class N(1, 1) of data N(0, 4), where all is solved by hand: the tilted density (`guidance.tilted`), ancestral sampling
+(`guidance.guided_ancestral_limit`) and DDIM (`guidance.guided_flow_limit`), which falls exponentially. They are one law
+at w = 0, p(x | y), and at w = −1, p(x); between these their order is reversed. The mean of the flow overshoots the
+point that speaks most for the label, and comes back to it as w grows. That the dots of both samplers, with
+`guidance.classifier_free`, are not quite on their curves is the price of finite noise and a thousand steps.""",
+    ),
+    Entry(
+        "guided_samples",
+        "Guidance",
+        "What a network makes of it",
+        """\
+schedule, (x_0, y) = Schedule.vp(200), toys.draw_labelled("moons", 4000, rng)
+model = network.MLP(2, rng=rng, classes=2)
+list(network.fit(model, x_0, schedule, rng, steps=4000, labels=y, drop_label=0.5))
+figure = plot.guided_samples(model, schedule, x_0, y, rng)""",
+        """\
+One network with labels and without (`network.fit_labels`), which forgets half of them as it learns
+(`network.drop_labels`). No point of one moon could be taken for one of the other, so the tilted density
+(`guidance.tilted_log_density`) is the moon itself, whatever w is. Guided samples (`guidance.classifier_free`) leave the
+tips all the same, those first that reach into the other moon: amid much noise, where the moons can hardly be told
+apart, guidance has sent them away.""",
     ),
 ]
 

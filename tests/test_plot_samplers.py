@@ -20,6 +20,12 @@ def test_each_sampler_has_its_line_in_the_panel_of_its_spacing_and_the_best_is_n
     assert [text.get_text() for text in log_snr.get_legend().get_texts()] == ["Heun (EDM)"]
 
 
+def test_two_that_differ_by_less_than_two_errors_are_both_named():
+    close = Score("dpmpp_2m", "log_snr", 10, (0.09, 0.14, 0.15))
+    title = plot.sampler_race([EXACT, FAR, OTHER, close]).get_suptitle()
+    assert "Heun (EDM) and DPM-Solver++(2M) come nearest with steps even in log SNR" in title
+
+
 def test_what_cannot_be_told_from_exact_points_is_drawn_hollow_at_the_edge_of_the_band():
     axes = plot.sampler_race([EXACT, FAR, NEAR]).axes[0]
     floor = 2 * np.std(EXACT.values, ddof=1) / np.sqrt(3)

@@ -7,6 +7,7 @@ writes by itself. Nothing here needs a display, touches pyplot or leaves a trace
 from refdiff.plot.bound import bound_gap, bound_per_step, elbo_terms, quasi_static, variance_ladder
 from refdiff.plot.chains import diffusion_strip, forward_animation, forward_figure
 from refdiff.plot.continuous import bound_over_log_snr, chain_limit, probability_flow
+from refdiff.plot.guidance import guidance_laws, guided_samples, guided_variance
 from refdiff.plot.laws import posterior_product, score_field
 from refdiff.plot.samplers import sampler_race
 from refdiff.plot.score import (
@@ -29,6 +30,9 @@ __all__ = [
     "elbo_terms",
     "forward_animation",
     "forward_figure",
+    "guidance_laws",
+    "guided_samples",
+    "guided_variance",
     "langevin_bias",
     "langevin_modes",
     "posterior_product",

@@ -24,6 +24,7 @@ from refdiff.plot.style import (
     Picture,
     check_line,
     check_mixture,
+    check_sde,
     signed,
     styled,
 )
@@ -80,7 +81,7 @@ def probability_flow(sde, mixture, rng, *, n=2000, paths=9, steps=400):
     >>> len(figure.axes)
     6
     """
-    _check_sde(sde)
+    check_sde(sde)
     check_line(mixture, "probability_flow")
     rng, n, paths = check_rng(rng), count(n, "n", least=2), count(paths, "paths")
     steps = count(steps, "steps", least=2)
@@ -144,12 +145,6 @@ def probability_flow(sde, mixture, rng, *, n=2000, paths=9, steps=400):
         fontsize=11,
     )
     return figure
-
-
-def _check_sde(sde):
-    """Refuse what has not the methods of an equation."""
-    if not all(hasattr(sde, name) for name in ("drift_rate", "diffusion", "signal_rate", "var", "log_snr", "time")):
-        raise TypeError(f"sde must be a VP, VE or SubVP, or have their methods; got {type(sde).__name__}.")
 
 
 def _distribution(law):
@@ -339,7 +334,7 @@ def bound_over_log_snr(mixture, sdes=None, *, high=5.0, cells=60):
         raise TypeError(f"sdes must be a sequence of them; got one {type(sdes).__name__}.")
     sdes = (VP(), SubVP(), VE()) if sdes is None else tuple(sdes)
     for one in sdes:
-        _check_sde(one)
+        check_sde(one)
     if not 1 <= len(sdes) <= 4:
         raise ValueError(f"sdes must be one to four; got {len(sdes)}.")
     cells, high = count(cells, "cells", least=2), real(high, "high")

@@ -68,10 +68,22 @@ def sampler_race(scores):
         _panel(axes, of_spacing, floor, limits, near)
         axes.set_title(TITLES[spacing])
     panels[0].set_ylabel("energy distance from the exact law")
-    best = min((score for score in raced if score.calls == near), key=lambda score: score.mean)
-    title = SAMPLERS[best.sampler].title
-    figure.suptitle(f"With {near} calls of the exact denoiser {title} comes nearest, with {TITLES[best.spacing]}")
+    figure.suptitle(f"With {near} calls of the exact denoiser {_nearest(raced, near)}")
     return figure
+
+
+def _nearest(scores, near):
+    """Say which sampler comes nearest at `near` calls, or which two do if the difference is within two errors."""
+    at_near = sorted((score for score in scores if score.calls == near), key=lambda score: score.mean)
+    best = at_near[0]
+    other = next((score for score in at_near if score.sampler != best.sampler), None)
+    where = f" with {TITLES[best.spacing]}"
+    if other is not None:
+        further = np.subtract(other.values, best.values)  # the same x_T
+        if further.mean() < 2 * further.std(ddof=1) / np.sqrt(len(further)):
+            both = f"{SAMPLERS[best.sampler].title} and {SAMPLERS[other.sampler].title} come nearest"
+            return both + (where if other.spacing == best.spacing else "")
+    return f"{SAMPLERS[best.sampler].title} comes nearest,{where}"
 
 
 def _panel(axes, scores, floor, limits, near):

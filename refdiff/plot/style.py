@@ -156,6 +156,12 @@ def check_line(mixture, name):
         raise ValueError(f"{name} draws densities over a line: the mixture must have d = 1; got d = {d}.")
 
 
+def check_sde(sde):
+    """Refuse what has not the methods of an equation."""
+    if not all(hasattr(sde, name) for name in ("drift_rate", "diffusion", "signal_rate", "var", "log_snr", "time")):
+        raise TypeError(f"sde must be a VP, VE or SubVP, or have their methods; got {type(sde).__name__}.")
+
+
 def one_step(schedule, t, least=1):
     """Return one step t of a schedule."""
     t = schedule.index(t, least=least)
