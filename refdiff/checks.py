@@ -115,7 +115,7 @@ def check_denoiser(denoiser, name="denoiser"):
 
 
 def call_denoiser(denoiser, x_t, t, name="denoiser"):
-    """Return denoiser(x_t, t) as float64, checked to have the shape of x_t.
+    """Return denoiser(x_t, t) as float64, checked to have the shape of x_t; a copy, for it may use its buffer again.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def call_denoiser(denoiser, x_t, t, name="denoiser"):
     eps_hat = points(denoiser(x_t, t), f"{name}(x_t, t)")
     if eps_hat.shape != x_t.shape:
         raise ValueError(f"{name}(x_t, t) must have the shape of x_t, {x_t.shape}; got {eps_hat.shape}.")
-    return eps_hat
+    return eps_hat.copy()
 
 
 def check_rng(rng):

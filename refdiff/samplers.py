@@ -19,7 +19,7 @@ from refdiff.schedule import Schedule
 
 __all__ = ["SAMPLERS", "SPACINGS", "Process", "Sampler", "Score", "draw", "error", "race"]
 
-CHURN = 10.0  # of EDM: some tenth of what Karras et al. found best for images
+CHURN = 10.0  # of EDM; Karras et al. use 30 to 80 for images
 CORRECTION = 1.0  # K times h, the step of the corrector, which has to shrink with the steps to cost no order
 
 
@@ -110,7 +110,7 @@ SPACINGS = {
         lambda process, K, first: continuous.even_times(K, 1.0, 0.0),
     ),
     "log_snr": (
-        lambda process, K, first: reverse.log_snr_steps(process.schedule, K, first),
+        lambda process, K, first: reverse.log_snr_steps(process.schedule, K, first=first),
         lambda process, K, first: _ended(continuous.log_snr_times, process, K, first),
     ),
     "edm": (
@@ -210,7 +210,9 @@ class Sampler:
         """
         _check_known("spacing", spacing, SPACINGS)
         of_chain, of_time = SPACINGS[spacing]
-        steps, first = count(steps, "steps"), count(first, "first")
+        steps, first, T = count(steps, "steps"), count(first, "first"), process.schedule.T
+        if self.in_time and first + (steps > 1) > T:
+            raise ValueError(f"first must be below T = {T}; got {first}.")
         return (of_time if self.in_time else of_chain)(process, steps, first)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
+from scipy import special, stats
 
 from refdiff import GaussianMixture, distance, toys
 from refdiff.distance import energy_distance, energy_to_mixture, sliced_w2
@@ -122,7 +122,7 @@ def test_a_distance_that_overflows_is_refused():
 MIXTURE = GaussianMixture([0.3, 0.7], [[-1.0, 0.5], [1.0, -0.5]], [0.2, 0.6])
 
 
-@pytest.mark.parametrize("d", [1, 2, 3, 10])
+@pytest.mark.parametrize("d", [1, 2, 3, 10, 60, 784])
 @pytest.mark.parametrize("far", [0.0, 0.7, 40.0])
 def test_the_mean_distance_to_a_normal_law_is_an_integral_over_its_length(d, far):
     # |x - Y|^2 / v is noncentral chi-square; its root is integrated here
@@ -131,6 +131,21 @@ def test_the_mean_distance_to_a_normal_law_is_an_integral_over_its_length(d, far
     quantiles = (np.polynomial.legendre.leggauss(400)[0] + 1) / 2, np.polynomial.legendre.leggauss(400)[1] / 2
     expected = math.sqrt(var) * float(quantiles[1] @ np.sqrt(law.ppf(quantiles[0])))
     assert distance._mean_length(at, np.zeros(d), var)[0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 50])
+def test_both_ways_to_the_mean_distance_agree(d):
+    square = np.array([0.0, 0.3, 7.0, 100.0, 1e6])
+    scale = math.sqrt(2) * math.exp(special.gammaln((d + 1) / 2) - special.gammaln(d / 2))
+    np.testing.assert_allclose(
+        distance._mean_root(square, d), scale * special.hyp1f1(-0.5, d / 2, -square / 2), rtol=1e-12
+    )
+
+
+def test_points_of_many_coordinates_can_be_measured():
+    law = GaussianMixture([1.0], np.zeros((1, 784)), 1.0)
+    values = [energy_to_mixture(law.sample(100, np.random.default_rng(k)), law) for k in range(30)]
+    assert abs(np.mean(values)) < Z * np.std(values) / math.sqrt(30)
 
 
 def test_the_mean_distance_on_the_line_is_that_of_a_folded_normal():

@@ -357,6 +357,15 @@ def test_ddim_with_the_guided_denoiser_samples_what_the_flow_does():
     assert abs(x.mean() - 1.1306) > 5 * bound  # the tilted density's
 
 
+@pytest.mark.parametrize("std", [0.03, 0.003, 0.001])
+def test_a_narrow_component_of_another_class_is_seen_by_the_normaliser(std):
+    """It cuts a dip into the class that a grid for the class alone steps over."""
+    two = LabelledMixture(GaussianMixture([0.5, 0.5], [[0.3], [0.0]], [std**2, 1.0]), [0, 1])
+    x = np.sort(np.concatenate([np.linspace(-9, 9, 20_001), 0.3 + std * np.linspace(-9, 9, 20_001)]))
+    density = np.exp(guidance.tilted_log_density(two, 1, 1.0, x[:, None]))
+    assert np.trapezoid(density, x) == pytest.approx(1, abs=1e-5)
+
+
 def test_the_tilted_density_of_a_class_in_two_parts_is_normalised_in_two_dimensions():
     axis = np.linspace(-4.0, 5.0, 361)
     x = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)

@@ -365,16 +365,16 @@ def test_steps_that_coincide_move_up_to_the_next_that_is_free_and_at_T_down():
 
 def test_the_grids_of_karras_tend_to_that_of_log_snr():
     schedule = LONG["linear"]
-    np.testing.assert_array_equal(reverse.edm_steps(schedule, 40, 1e9), reverse.log_snr_steps(schedule, 40))
-    assert (reverse.edm_steps(schedule, 20, 7.0)[1:-1] > reverse.log_snr_steps(schedule, 20)[1:-1]).all()
+    np.testing.assert_array_equal(reverse.edm_steps(schedule, 40, rho=1e9), reverse.log_snr_steps(schedule, 40))
+    assert (reverse.edm_steps(schedule, 20, rho=7.0)[1:-1] > reverse.log_snr_steps(schedule, 20)[1:-1]).all()
     sigma = np.exp(-schedule.log_snr / 2)
     even = np.linspace(sigma[1], sigma[-1], 6)
-    assert np.abs(sigma[reverse.edm_steps(schedule, 6, 1.0)] - even).max() < np.diff(sigma[1:]).max() / 2
+    assert np.abs(sigma[reverse.edm_steps(schedule, 6, rho=1.0)] - even).max() < np.diff(sigma[1:]).max() / 2
 
 
 @pytest.mark.parametrize("rho", [1e-3, 0.1, 1e12])
 def test_no_exponent_leads_out_of_range(rho):
-    steps = reverse.edm_steps(Schedule.cosine(), 30, rho)
+    steps = reverse.edm_steps(Schedule.cosine(), 30, rho=rho)
     assert (np.diff(steps) > 0).all()
     assert (steps[0], steps[-1]) == (1, 1000)
 
@@ -409,9 +409,12 @@ REFUSED = [
     (lambda: next(reverse.heun_path(SHORT, zero, 1.0, 2)), "x_T must have shape (..., d)"),
     (lambda: reverse.even_steps(SHORT, 6), "number must be at most T = 5; got 6."),
     (lambda: reverse.even_steps(SHORT, 0), "number must be at least 1; got 0."),
-    (lambda: reverse.log_snr_steps(SHORT, 5, 2), "number must be at most T - first + 1 = 4; got 5. Steps are kept"),
-    (lambda: reverse.edm_steps(SHORT, 1, 7.0, 6), "first must be at most T = 5; got 6."),
-    (lambda: reverse.edm_steps(SHORT, 2, 0.0), "rho must be one number > 0; got 0.0."),
+    (
+        lambda: reverse.log_snr_steps(SHORT, 5, first=2),
+        "number must be at most T - first + 1 = 4; got 5.",
+    ),
+    (lambda: reverse.edm_steps(SHORT, 1, rho=7.0, first=6), "first must be at most T = 5; got 6."),
+    (lambda: reverse.edm_steps(SHORT, 2, rho=0.0), "rho must be one number > 0; got 0.0."),
     (
         lambda: reverse.edm_steps(PURE, 2),
         "schedule must have alpha_bar_T > 0; got alpha_bar_T = 0 at T = 5, pure noise: log SNR is -inf there and no"

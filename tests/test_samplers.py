@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refdiff import GaussianMixture, Schedule, continuous, distance, network, reverse, samplers, toys
+from refdiff import GaussianMixture, Schedule, continuous, distance, guidance, network, reverse, samplers, toys
+from refdiff import score as score_module
 from refdiff.parameterize import x_0_from_eps
 from refdiff.samplers import SAMPLERS, SPACINGS, Process
 
@@ -175,6 +176,34 @@ def test_at_ten_calls_the_variance_beta_comes_before_ddim_which_comes_before_the
     assert gap("ancestral", "ancestral_beta", spacings=["log_snr"]) > 6
 
 
+def test_a_denoiser_may_use_its_buffer_again():
+    """As a network with memory of its own does: each answer is copied before the next is asked for."""
+    ideal, schedule, sde = EIGHT.denoiser(Schedule.vp(50)), Schedule.vp(50), continuous.VP()
+    room = np.empty((4, 2))
+
+    def reusing(x_t, t):
+        room[...] = ideal(x_t, t)
+        return room
+
+    def answers(denoiser):
+        def half(x_t, t):
+            answer = denoiser(x_t, t)
+            answer *= 0.5  # in place, as a second answer from the same buffer is
+            return answer
+
+        x = rng().standard_normal((4, 2))
+        yield samplers.draw("heun", Process(schedule, denoiser, None, None), x, rng(), 5)
+        yield guidance.classifier_free(denoiser, half, 1.0)(x, 5)
+        between = continuous.denoiser_between_steps(denoiser, 50)
+        yield between(x, 0.33)
+        score = continuous.score_from_denoiser(sde, lambda x, s: denoiser(x, 7))
+        yield continuous.divergence(score, x, 0.2)
+        yield from score_module.jacobian(lambda x: denoiser(x, 7), x)
+
+    for right, found in zip(answers(ideal), answers(reusing), strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+
+
 def test_the_last_step_returns_a_mean_and_leaves_modes_too_narrow_by_the_amount_stated():
     """From t = 20 the mean of x_0 given x_t has the share v / (v + r) of the variance v, r the noise beside x_0."""
     process, v = Process.of_mixture(EIGHT), EIGHT.variances[0, 0]
@@ -188,6 +217,9 @@ def test_the_last_step_returns_a_mean_and_leaves_modes_too_narrow_by_the_amount_
     assert further.std() / 10 < 1e-5
     x = EIGHT.diffused(process.schedule, 20).sample(20_000, rng())
     guess = x_0_from_eps(process.schedule, x, process.denoiser(x, 20), 20)
+    late = EIGHT.diffused(process.schedule, 60).sample(20_000, rng())
+    much = distance.energy_to_mixture(x_0_from_eps(process.schedule, late, process.denoiser(late, 60), 60), EIGHT)
+    assert much > 10 * 7.3e-5
     nearest = EIGHT.means[np.argmin(np.linalg.norm(guess[:, None] - EIGHT.means, axis=2), axis=1)]
     assert np.mean((guess - nearest) ** 2) == pytest.approx(v * v / (v + r), rel=5 * math.sqrt(2 / 40_000))
 
@@ -206,7 +238,7 @@ def walked(process, steps, mean, var):
 
 def test_what_euler_maruyama_gains_on_the_eight_gaussians_it_gains_by_the_overshoot_of_its_mean():
     process = Process.of_mixture(EIGHT)
-    steps, schedule = [int(t) for t in reverse.log_snr_steps(process.schedule, 10, 20)], process.schedule
+    steps, schedule = [int(t) for t in reverse.log_snr_steps(process.schedule, 10, first=20)], process.schedule
 
     def beta(t, s):
         return -math.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[s])
@@ -267,6 +299,11 @@ def test_a_network_may_take_the_place_of_the_ideal_denoiser():
         ),
         (lambda: next(samplers.race(EIGHT, [5], [0], 10, spacings=["odd"])), "spacings must be one of even, log_snr"),
         (lambda: SAMPLERS["ddim"].grid(Process.of_mixture(EIGHT), 5, "odd"), "spacing must be one of even, log_snr"),
+        (
+            lambda: SAMPLERS["edm"].grid(Process.of_mixture(EIGHT), 5, "edm", 1000),
+            "first must be below T = 1000",
+        ),
+        (lambda: SAMPLERS["ddim"].grid(Process.of_mixture(EIGHT), 5, "edm", 1001), "first must be at most T = 1000"),
         (lambda: Process.of_mixture([0.0]), "mixture must be a GaussianMixture; got list"),
         (lambda: Process.of_mixture(EIGHT, sde=continuous.VE()), "sde must be a VP"),
         (lambda: Process.of_denoiser(5, 10), "denoiser must be a callable"),

@@ -11,11 +11,11 @@ SAME = 1e-9  # of a step: nearer than that s T is a step, and rounding what it d
 
 
 def _answer(denoiser, x, at, name):
-    """Return denoiser(x, at), checked to have the shape of x."""
+    """Return denoiser(x, at), checked to have the shape of x; a copy, for it may use its buffer again."""
     eps_hat = points(denoiser(x, at), f"denoiser(x, {name})")
     if eps_hat.shape != x.shape:
         raise ValueError(f"denoiser(x, {name}) must have the shape of x, {x.shape}; got {eps_hat.shape}.")
-    return eps_hat
+    return eps_hat.copy()
 
 
 def score_from_denoiser(sde, denoiser):

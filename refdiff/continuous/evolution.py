@@ -262,7 +262,7 @@ def score_at(score, x, s):
     gradient = points(score(x, s), "score(x, s)")
     if gradient.shape != x.shape:
         raise ValueError(f"score(x, s) must have the shape of x, {x.shape}; got {gradient.shape}.")
-    return x, times(s, x), gradient
+    return x, times(s, x), gradient.copy()  # for a score may use its buffer again
 
 
 def reverse_drift(sde, score, x, s):

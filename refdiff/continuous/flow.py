@@ -18,9 +18,11 @@ LEAST_TOLERANCE = 1e-13  # below it rounding keeps a solver from ever being cont
 
 def _along(score, x, s, direction, step):
     """Return the derivative of the score along a direction: four points, error O(step^4)."""
-    near = score(x + step * direction, s) - score(x - step * direction, s)
-    far = score(x + 2 * step * direction, s) - score(x - 2 * step * direction, s)
-    return (8 * near - far) / (12 * step)
+
+    def at(k):
+        return np.array(score(x + k * step * direction, s), dtype=float)  # a copy: a score may use its buffer again
+
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
 
 
 def divergence(score, x, s, step=STEP):

@@ -128,7 +128,7 @@ def log_snr_times(sde, steps, start=1.0, stop=1e-3):
     return np.concatenate([[start], sde.time(inner), [stop]])
 
 
-def edm_times(sde, steps, start=1.0, stop=1e-3, rho=7.0):
+def edm_times(sde, steps, start=1.0, stop=1e-3, *, rho=7.0):
     r"""Return times at which a root of the noise-to-signal ratio has even distances.
 
     .. math:: r(s_k)^{1/\rho} = r(\text{start})^{1/\rho}
@@ -173,6 +173,8 @@ def edm_times(sde, steps, start=1.0, stop=1e-3, rho=7.0):
     steps, start, stop = _ends(steps, start, stop)
     rho = one_number(rho, "rho")
     _check_signal(sde, start)
-    high, low = noise_to_signal(sde, np.array([start, stop])) ** (1 / rho)
-    inner = np.linspace(high, low, steps + 1)[1:-1]
-    return np.concatenate([[start], sde.time(-2 * rho * np.log(inner)), [stop]])
+    with np.errstate(divide="ignore"):  # of the logarithm of 0, where stop is 0
+        log_high, log_low = np.log(noise_to_signal(sde, np.array([start, stop])))
+    # relative to the start, which no power carries out of range; less 1, which keeps the digits where rho is large
+    inner = np.linspace(0.0, np.expm1((log_low - log_high) / rho), steps + 1)[1:-1]
+    return np.concatenate([[start], sde.time(-2 * (log_high + rho * np.log1p(inner))), [stop]])

@@ -11,7 +11,8 @@ import numpy as np
 from refdiff.checks import check_rng, one_number, real, table
 from refdiff.continuous.evolution import check_score, score_at
 from refdiff.continuous.grids import check_times, noise_to_signal
-from refdiff.continuous.sampling import arrive, descend
+from refdiff.continuous.sampling import descend
+from refdiff.reverse.walks import last
 
 __all__ = ["edm", "edm_path"]
 
@@ -48,7 +49,7 @@ def edm_path(sde, score, x, rng, times, churn=0.0, inflation=1.0):
     check_score(score)
     x, rng, times = table(x, "x"), check_rng(rng), check_times(times)
     gamma, inflation = _gamma(churn, len(times) - 1), one_number(inflation, "inflation")
-    last = noise_to_signal(sde, 1.0)
+    highest = noise_to_signal(sde, 1.0)
 
     def eps_hat(y, s):
         _, _, gradient = score_at(score, sde.signal_rate(s) * y, s)
@@ -56,7 +57,7 @@ def edm_path(sde, score, x, rng, times, churn=0.0, inflation=1.0):
 
     def step(x, u, s):
         y, r, r_next = x / sde.signal_rate(u), noise_to_signal(sde, u), noise_to_signal(sde, s)
-        r_hat = min((1 + gamma) * r, last)
+        r_hat = min((1 + gamma) * r, highest)
         if r_hat > r:
             y = y + np.sqrt(r_hat**2 - r**2) * inflation * rng.standard_normal(y.shape)
             u = float(sde.time(-2 * np.log(r_hat)))
@@ -90,8 +91,8 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
 
     First noise is added, so that the point belongs to a higher level; then Heun's step leads down from there. Adding
     noise is exact, so the order is that of Heun's step with or without: of order 2 for churn = 0, which draws nothing
-    and gives a function of x, and of weak order 2 for any fixed churn. Only a churn that grows with K, so that each
-    level is raised by the same share of itself, leaves a bias that no number of steps removes.
+    and gives a function of x, and of weak order 2 for any fixed churn. A churn that grows with K, so that each
+    level is raised by the same share of itself, leaves a bias at any last s > 0 that no number of steps removes.
 
     The scores asked for are two a step. A last step to s = 0 is Euler's, whose end is the denoiser's x_0, and asks for
     none at 0; it is as short as the grid makes it, and with :func:`edm_times` and rho >= 1 costs no order.
@@ -111,7 +112,8 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
     times : array_like, shape (K + 1,)
         Decreasing, in [0, 1]; made for it are :func:`edm_times`.
     churn : float
-        At least 0. Over all K steps the ratio is multiplied by (1 + churn / K)^K, on the way down: nearly e^churn.
+        At least 0. Over all K steps the ratio is multiplied by (1 + churn / K)^K, on the way down: nearly e^churn,
+        if K is so large that gamma is churn / K.
     inflation : float
         S, by which the standard deviation of added noise is multiplied. Karras et al. take numbers barely above 1, to
         make up for denoisers that remove too much; with any number but 1 the law that is sampled is another.
@@ -142,4 +144,4 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
     >>> edm(sde, ideal_score(sde, data), [[1.0]], rng, edm_times(sde, 100, stop=0.0)).round(2)  # as probability_flow
     array([[3.49]])
     """
-    return arrive(edm_path(sde, score, x, rng, times, churn, inflation), progress)
+    return last(edm_path(sde, score, x, rng, times, churn, inflation), progress)

@@ -14,6 +14,7 @@ from refdiff.continuous.evolution import check_score, probability_flow_drift, re
 from refdiff.continuous.grids import check_times
 from refdiff.continuous.sde import times as lined_up
 from refdiff.gaussian import Gaussian
+from refdiff.reverse.walks import last
 from refdiff.score import langevin_transition
 
 __all__ = [
@@ -36,17 +37,10 @@ def descend(step, x, times):
             x = step(x, u, s)
         if not np.isfinite(x).all():
             raise RuntimeError(
-                f"the points left the finite numbers between s = {u:g} and {s:g}: the step is too long for this score."
+                f"the points left the finite numbers between s = {u:g} and {s:g}: the step is too long for this score,"
+                " or the score is not finite there."
             )
         yield s, x
-
-
-def arrive(path, progress):
-    """Return where a path ends."""
-    for taken, (_, x) in enumerate(path, start=1):  # noqa: B007 the last x is the result
-        if progress is not None:
-            progress(taken)
-    return x
 
 
 def euler_maruyama_transition(sde, score, x, u, s):
@@ -185,7 +179,7 @@ def euler_maruyama(sde, score, x, rng, times, *, progress=None):
     >>> bool(abs(np.mean(x < 0) - 0.8) < 0.03)
     True
     """
-    return arrive(euler_maruyama_path(sde, score, x, rng, times), progress)
+    return last(euler_maruyama_path(sde, score, x, rng, times), progress)
 
 
 def euler_path(sde, score, x, times):
@@ -263,7 +257,7 @@ def euler(sde, score, x, times, *, progress=None):
     >>> euler(VP(2.0, 2.0), lambda x, s: -x / 2, [[4.0]], [1.0, 0.5])  # the velocity is -x / 2
     array([[5.]])
     """
-    return arrive(euler_path(sde, score, x, times), progress)
+    return last(euler_path(sde, score, x, times), progress)
 
 
 def heun_path(sde, score, x, times):
@@ -348,7 +342,7 @@ def heun(sde, score, x, times, *, progress=None):
     >>> heun(sde, ideal_score(sde, data), [[1.0]], even_times(50, stop=0.0)).round(2)  # as by probability_flow
     array([[3.49]])
     """
-    return arrive(heun_path(sde, score, x, times), progress)
+    return last(heun_path(sde, score, x, times), progress)
 
 
 def predictor_corrector_path(sde, score, x, rng, times, h, corrections=1):
@@ -454,4 +448,4 @@ def predictor_corrector(sde, score, x, rng, times, h, corrections=1, *, progress
     >>> bool(abs(np.mean(x < 0) - 0.8) < 0.03)
     True
     """
-    return arrive(predictor_corrector_path(sde, score, x, rng, times, h, corrections), progress)
+    return last(predictor_corrector_path(sde, score, x, rng, times, h, corrections), progress)

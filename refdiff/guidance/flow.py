@@ -27,18 +27,16 @@ def _log_normaliser(labelled, y, w):
     The quadrature is accurate beside 1, so what is integrated is divided by a guess of the result: by the largest value
     at a mean of the class, and by each result that is still small.
     """
-    given = labelled.given(y)
-    # p(x) p(y | x)^(1 + w) = p(y) p(x | y) p(y | x)^w: for w < 0 the first form has no power that grows
-    law, power = (given, w) if w >= 0 else (labelled.mixture, 1 + w)
 
     def in_units_of(log_size):
+        # against the law of all data: its grid knows how narrow the components of the other classes are
         with np.errstate(under="ignore"):
-            return law.expectation(lambda x: np.exp(power * _log_classifier(labelled, y, x) - log_size))
+            return labelled.mixture.expectation(lambda x: np.exp((1 + w) * _log_classifier(labelled, y, x) - log_size))
 
-    log_size = power * np.max(_log_classifier(labelled, y, given.means))
+    log_size = (1 + w) * np.max(_log_classifier(labelled, y, labelled.given(y).means))
     while (value := in_units_of(log_size)) < SETTLED:
         log_size = log_size + np.log(value)
-    return float(log_size + np.log(value) + (np.log(labelled.probabilities[y]) if w >= 0 else 0.0))
+    return float(log_size + np.log(value))
 
 
 def tilted_log_density(labelled, y, w, x):
@@ -47,9 +45,9 @@ def tilted_log_density(labelled, y, w, x):
     .. math:: \log p_w(x) = \log p(x) + (1 + w) \log p(y \mid x) - \log Z
         = (1 + w) \log p(x \mid y) - w \log p(x) - \log Z'
 
-    To draw from it is easy in principle: keep a draw of p(x | y) with probability p(y | x)^w. Its score is the guided
-    score at s = 0, so Langevin dynamics with that and no noise level samples it. The guided flow and ancestral sampling
-    do not: :func:`guided_flow_log_density`.
+    To draw from it is easy in principle, for w >= 0: keep a draw of p(x | y) with probability p(y | x)^w. Its score is
+    the guided score at s = 0, so Langevin dynamics with that and no noise level samples it. The guided flow and
+    ancestral sampling do not: :func:`guided_flow_log_density`.
 
     Parameters
     ----------
@@ -184,7 +182,7 @@ def guided_flow_log_density(sde, labelled, y, w, x, *, prior=None, tolerance=1e-
         \qquad \dot x_s = f x_s - \tfrac12 g^2\,\tilde s(x_s, s), \quad x_0 = x
 
     At w = 0 it is p(x | y), but for what the prior differs from the law of x_1. At any other w but -1 it is **not** the
-    tilted density, :func:`tilted_log_density`, however much noise there is.
+    tilted density, :func:`tilted_log_density`, however much noise there is, unless p(y | x) is the same for all x.
 
     Parameters
     ----------

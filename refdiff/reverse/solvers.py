@@ -265,6 +265,9 @@ def heun_path(schedule, denoiser, x_T, steps=20):
 
     The last step is Euler's, since at sigma = 0 there is no noise to predict: it returns x_0_hat, as DDIM's does.
 
+    It is the twin of :func:`refdiff.continuous.edm` without churn. :func:`refdiff.continuous.heun` is another sampler:
+    its steps are of x in s.
+
     What is wrong with a second slope counts (sigma_t - sigma_s) / 2 times, in y: beside the noise at s that is much if
     sigma_t is many times sigma_s. So a few steps are better spread evenly, :func:`even_steps`, than over log SNR.
 

@@ -46,7 +46,7 @@ def even_steps(schedule, number):
     return evenly_spread(schedule.T, number)
 
 
-def log_snr_steps(schedule, number, first=1):
+def log_snr_steps(schedule, number, *, first=1):
     r"""Return the steps nearest to an even grid in log SNR.
 
     .. math:: \ell_k = \ell(t_1) + \frac{k - 1}{K - 1}\left[\ell(T) - \ell(t_1)\right], \qquad
@@ -90,7 +90,7 @@ def log_snr_steps(schedule, number, first=1):
     return _nearest(-schedule.log_snr, number, first)
 
 
-def edm_steps(schedule, number, rho=7.0, first=1):
+def edm_steps(schedule, number, *, rho=7.0, first=1):
     r"""Return the steps nearest to the grid of Karras et al. in sigma, the noise beside a signal of rate 1.
 
     .. math:: \sigma_k^{1/\rho} = \sigma(t_1)^{1/\rho}

@@ -21,7 +21,7 @@ def call_score(score, x, t=None, name="score"):
     value = points(score(x) if t is None else score(x, t), f"{name}(x)")
     if value.shape != x.shape:
         raise ValueError(f"{name}(x) must have the shape of x, {x.shape}; got {value.shape}.")
-    return value
+    return value.copy()  # for a score may use its buffer again
 
 
 def check_t(t, x):

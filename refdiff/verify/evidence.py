@@ -122,10 +122,11 @@ class Exact:
         """Record a claim that is either so or not."""
         self.close(what, float(bool(claim)), 1.0)
 
-    def refuses(self, what, function, *arguments):
+    def refuses(self, what, function, *arguments, **options):
         """Record whether a call raises the error of a wrong argument."""
+        what = f"{what} raises TypeError or ValueError"
         try:
-            function(*arguments)
+            function(*arguments, **options)
         except (TypeError, ValueError):
             self.true(what, True)
         else:

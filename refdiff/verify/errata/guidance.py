@@ -284,7 +284,7 @@ def classifier_with_plus(schedule, denoiser, classifier_score, w):
 
 @erratum(
     "classifier-gradient-unscaled",
-    source="x_eps - grad, as arpitbansal297/Universal-Guided-Diffusion#5 writes it down",
+    source="a common slip; so a question paraphrases it in arpitbansal297/Universal-Guided-Diffusion#5",
     says=r"\tilde\epsilon = \hat\epsilon - w\,\nabla\log p(y \mid x_t)",
     correct=r"\tilde\epsilon = \hat\epsilon - w\,\sqrt{1 - \bar\alpha_t}\,\nabla\log p(y \mid x_t)",
     replaces="guidance.classifier",
@@ -336,10 +336,10 @@ def classifier_with_one_more(schedule, denoiser, classifier_score, w):
     correct=r"\frac{1}{v_w} = \frac{1 + w}{v} - \frac wV",
     replaces="guidance.tilted",
     rejected_by="guidance.tilted",
-    coincides="V = v",
+    coincides="V = v and m = mu. It is refuted for w >= 0 alone: below, there need be no such density",
 )
 def tilted_counted_from_one(conditional, unconditional, w):
-    return guidance.tilted(conditional, unconditional, max(w - 1, -1.0))  # below -1 there may be no density
+    return guidance.tilted(conditional, unconditional, w - 1 if w >= 0 else w)
 
 
 @erratum(
@@ -466,10 +466,10 @@ def log_classifier(labelled, y, x):
     correct=r"p_w(x) \propto p(x)\,p(y \mid x)^{1 + w}",
     replaces="guidance.tilted_log_density",
     rejected_by="guidance.tilted_log_density",
-    coincides="w = -1; and where the class is certain, but for the normaliser",
+    coincides="where p(y | x) is the same for all x. It is refuted for w >= 0: below, there may be none",
 )
 def tilted_mixture_counted_from_one(labelled, y, w, x):
-    return guidance.tilted_log_density(labelled, y, max(w - 1, -1.0), x)
+    return guidance.tilted_log_density(labelled, y, w - 1 if w >= 0 else w, x)
 
 
 @erratum(

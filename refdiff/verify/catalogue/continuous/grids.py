@@ -48,7 +48,7 @@ class Grids:
                 evidence.close(f"{process.name}: log SNR, {what}", process.log_snr(times), truth, 1e-9)
             # towards 0 the variance of VE, here a difference, loses the digits that a high power would ask for
             for last, rho in ((stop, 2 + 10 * case.slope), (0.0, 1 + case.slope)):
-                times = chapter.edm_times(process, STEPS, start, last, rho)
+                times = chapter.edm_times(process, STEPS, start, last, rho=rho)
                 root = evenly(ratio(process, start) ** (1 / rho), ratio(process, last) ** (1 / rho))
                 evidence.close(f"{process.name}: ratio, to {last:.3g}", ratio(process, times) ** (1 / rho), root, 1e-9)
                 evidence.close(f"{process.name}: ends, to {last:.3g}", times[[0, -1]], [start, last])
@@ -65,7 +65,7 @@ class Grids:
         ends = [ratio(process, s) for s in (start, stop)]
         levels = {
             "log SNR": (chapter.log_snr_times(process, STEPS, start, stop), np.exp(evenly(*np.log(ends)))),
-            "ratio": (chapter.edm_times(process, STEPS, start, stop, rho), evenly(*np.power(ends, 1 / rho)) ** rho),
+            "ratio": (chapter.edm_times(process, STEPS, start, stop, rho=rho), evenly(*np.power(ends, 1 / rho)) ** rho),
         }
         even = chapter.even_times(STEPS, start, stop)
         for k in (1, STEPS - 1):

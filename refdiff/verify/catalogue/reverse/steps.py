@@ -113,9 +113,9 @@ class LogSnrSteps:
             for number in (2, one.T // 2):
                 if number <= one.T - 1:
                     what = f"{number} of {one.T}, from t = 2"
-                    same(evidence, what, steps(one.schedule, number, 2), nearest(u, number, 2))
-        evidence.refuses("more steps than there are", steps, case.schedule, case.T, 2)
-        evidence.refuses("first above T", steps, case.schedule, 1, case.T + 1)
+                    same(evidence, what, steps(one.schedule, number, first=2), nearest(u, number, 2))
+        evidence.refuses("more steps than there are", steps, case.schedule, case.T, first=2)
+        evidence.refuses("first above T", steps, case.schedule, 1, first=case.T + 1)
         evidence.refuses("alpha_bar_T = 0", steps, case.schedule.zero_terminal_snr(), 2)
 
     @staticmethod
@@ -153,19 +153,19 @@ class EdmSteps:
                 what = f"{number} of {one.T}"
                 same(evidence, what, steps(one.schedule, number), EdmSteps.truth(one, number, 7.0))
                 for rho in (0.5, 1.0, 3.0):
-                    found = steps(one.schedule, number, rho)
+                    found = steps(one.schedule, number, rho=rho)
                     same(evidence, f"{what}, rho = {rho}", found, EdmSteps.truth(one, number, rho))
             for number in (2, one.T // 2):
                 if number <= one.T - 1:
-                    found = steps(one.schedule, number, 7.0, 2)
+                    found = steps(one.schedule, number, first=2)
                     same(evidence, f"{number} of {one.T}, from t = 2", found, EdmSteps.truth(one, number, 7.0, 2))
-        evidence.refuses("more steps than there are", steps, case.schedule, case.T, 7.0, 2)
-        evidence.refuses("rho = 0", steps, case.schedule, 2, 0.0)
+        evidence.refuses("more steps than there are", steps, case.schedule, case.T, first=2)
+        evidence.refuses("rho = 0", steps, case.schedule, 2, rho=0.0)
         evidence.refuses("alpha_bar_T = 0", steps, case.schedule.zero_terminal_snr(), 2)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
         case = finer(case)
         choices = (5, 7.0), (5, 2.0), (case.T // 2, 7.0)
-        chosen = [claimed.reverse.edm_steps(case.schedule, *one) for one in choices]
+        chosen = [claimed.reverse.edm_steps(case.schedule, number, rho=rho) for number, rho in choices]
         noise_found(trial, case, chosen, [EdmSteps.truth(case, *one) for one in choices])

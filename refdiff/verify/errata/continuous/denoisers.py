@@ -107,7 +107,7 @@ def the_nearest_step(denoiser, T):
 @erratum(
     "between-steps-counted-from-0",
     source="yang-song/score_sde_pytorch, models/utils.py: labels = t (N - 1), right for networks whose steps are"
-    " 0..N - 1; asked about in its issue #11 and in LuChengTHU/dpm-solver#60",
+    " 0..N - 1",
     says=r"\hat\epsilon(x, s) = (1 - w)\,\hat\epsilon(x, t) + w\,\hat\epsilon(x, t + 1), \quad t + w = s\,(T - 1)",
     correct=r"\hat\epsilon(x, s) = (1 - w)\,\hat\epsilon(x, t) + w\,\hat\epsilon(x, t + 1), \quad t + w = sT",
     replaces="continuous.denoiser_between_steps",

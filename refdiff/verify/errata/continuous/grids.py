@@ -44,8 +44,8 @@ def times_even_in_snr(sde, steps, start=1.0, stop=1e-3):
     rejected_by="continuous.grids",
     coincides="rho = 1",
 )
-def edm_times_with_the_power_for_the_root(sde, steps, start=1.0, stop=1e-3, rho=7.0):
-    return continuous.edm_times(sde, steps, start, stop, 1 / rho)
+def edm_times_with_the_power_for_the_root(sde, steps, start=1.0, stop=1e-3, *, rho=7.0):
+    return continuous.edm_times(sde, steps, start, stop, rho=1 / rho)
 
 
 @erratum(
@@ -57,8 +57,8 @@ def edm_times_with_the_power_for_the_root(sde, steps, start=1.0, stop=1e-3, rho=
     rejected_by="continuous.grids",
     coincides="a_s = 1: VE",
 )
-def edm_times_of_the_noise(sde, steps, start=1.0, stop=1e-3, rho=7.0):
-    continuous.edm_times(sde, steps, start, stop, rho)
+def edm_times_of_the_noise(sde, steps, start=1.0, stop=1e-3, *, rho=7.0):
+    continuous.edm_times(sde, steps, start, stop, rho=rho)
     high, low = sde.noise_rate(np.array([start, stop])) ** (1 / rho)
     noise = np.linspace(high, low, steps + 1) ** rho
     before, after = np.full(noise.shape, stop), np.full(noise.shape, start)

@@ -209,7 +209,7 @@ def heun_like(then):
 
 @erratum(
     "heun-second-slope-at-the-old-time",
-    source="huggingface/diffusers#1512, which mends it",
+    source="a common slip; huggingface/diffusers#1512 mends another mix-up of the two levels",
     says=r"x_s = x_u - \frac{u - s}{2}\left[v(x_u, u) + v(\tilde x, u)\right]",
     correct=r"x_s = x_u - \frac{u - s}{2}\left[v(x_u, u) + v(\tilde x, s)\right]",
     replaces="continuous.heun_path",
@@ -335,7 +335,7 @@ def edm_without_scale(sde, score, x, rng, times, churn=0.0, inflation=1.0):
 
 @erratum(
     "edm-second-slope-at-the-raised-level",
-    source="huggingface/diffusers#1512, which mends it: sigma_hat where the next sigma is meant",
+    source="a common slip; huggingface/diffusers#1512 mends sigma_hat where the next sigma is meant in another place",
     says=r"y \leftarrow \hat y + \frac{r_{k+1} - \hat r}{2}\left[d(\hat y, \hat r) + d(\tilde y, \hat r)\right]",
     correct=r"y \leftarrow \hat y + \frac{r_{k+1} - \hat r}{2}\left[d(\hat y, \hat r) + d(\tilde y, r_{k+1})\right]",
     replaces="continuous.edm_path",

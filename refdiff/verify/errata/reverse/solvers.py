@@ -250,7 +250,7 @@ def dpmpp_path_that_remembers_too_early(schedule, denoiser, x_T, steps=20):
 
 @erratum(
     "dpmpp-last-step-of-second-order",
-    source="a common slip; without the clip it is NaN, huggingface/diffusers#9007",
+    source="a common slip; without the clip it is NaN, as in huggingface/diffusers#9007, a single-step solver",
     says=r"D_1 = \hat x_0(\tau_1) + \frac{h_1}{2 h_2}\left[\hat x_0(\tau_1) - \hat x_0(\tau_2)\right], \qquad"
     r" \lambda_0 = \log 10^5",
     correct=r"D_1 = \hat x_0(\tau_1), \quad \text{since } \lambda_0 = \infty",
@@ -362,7 +362,7 @@ HEUN = (
 
 @erratum(
     "heun-slope-at-the-old-sigma",
-    source="huggingface/diffusers#1512, corrected there, for a prediction of v; here for eps",
+    source="a common slip; huggingface/diffusers#1512 mends another mix-up of the two levels in this step",
     says=r"\tfrac12\left[\hat\epsilon(x_t, t) + \hat\epsilon(x'_s, t)\right]",
     correct=HEUN,
     replaces="reverse.heun_step",
@@ -390,7 +390,7 @@ def heun_with_the_sum_not_halved(schedule, denoiser, x_t, s, t):
 
 @erratum(
     "heun-not-corrected",
-    source="huggingface/diffusers#1481 asks for it: Euler's step alone",
+    source="Euler's step under the name of Heun's: huggingface/diffusers#1481 asks for the missing correction",
     says=r"y_s = y_t + (\sigma_s - \sigma_t)\,\hat\epsilon(x_t, t)",
     correct=HEUN,
     replaces="reverse.heun_step",

@@ -18,10 +18,10 @@ def apart(steps, T):
     return np.minimum(np.maximum.accumulate(steps - k) + k, T - len(steps) + 1 + k)
 
 
-def chosen(choose, u, schedule, number, *options):
-    """Return the steps nearest to an even grid of u(), checked as the right ones are; the last option is first."""
-    choose(schedule, number, *options)
-    return apart(nearest(u(), number, options[-1]), schedule.T)
+def chosen(choose, u, schedule, number, first, **options):
+    """Return the steps nearest to an even grid of u(), checked as the right ones are."""
+    choose(schedule, number, first=first, **options)
+    return apart(nearest(u(), number, first), schedule.T)
 
 
 @erratum(
@@ -61,7 +61,7 @@ def even_steps_by_stride(schedule, number):
     rejected_by="reverse.log_snr_steps",
     coincides="K = 2 and K = T",
 )
-def steps_even_in_snr(schedule, number, first=1):
+def steps_even_in_snr(schedule, number, *, first=1):
     return chosen(reverse.log_snr_steps, lambda: -schedule.snr, schedule, number, first)
 
 
@@ -74,8 +74,8 @@ def steps_even_in_snr(schedule, number, first=1):
     rejected_by="reverse.log_snr_steps",
     coincides="few steps of a long schedule",
 )
-def steps_that_coincide(schedule, number, first=1):
-    reverse.log_snr_steps(schedule, number, first)  # which checks them
+def steps_that_coincide(schedule, number, *, first=1):
+    reverse.log_snr_steps(schedule, number, first=first)  # which checks them
     return nearest(-schedule.log_snr, number, first)
 
 
@@ -89,8 +89,8 @@ def steps_that_coincide(schedule, number, first=1):
     coincides="few steps of a long schedule. Of a step that is missing there is nothing to measure by chance",
     by_chance=False,
 )
-def edm_steps_without_those_that_coincide(schedule, number, rho=7.0, first=1):
-    reverse.edm_steps(schedule, number, rho, first)  # which checks them
+def edm_steps_without_those_that_coincide(schedule, number, *, rho=7.0, first=1):
+    reverse.edm_steps(schedule, number, rho=rho, first=first)  # which checks them
     return np.unique(nearest(np.exp(-schedule.log_snr / (2 * rho)), number, first))
 
 
@@ -103,8 +103,8 @@ def edm_steps_without_those_that_coincide(schedule, number, rho=7.0, first=1):
     rejected_by="reverse.edm_steps",
     coincides="rho = 1, and K = 2",
 )
-def edm_steps_with_rho_inverted(schedule, number, rho=7.0, first=1):
-    return chosen(reverse.edm_steps, lambda: np.exp(-schedule.log_snr * rho / 2), schedule, number, rho, first)
+def edm_steps_with_rho_inverted(schedule, number, *, rho=7.0, first=1):
+    return chosen(reverse.edm_steps, lambda: np.exp(-schedule.log_snr * rho / 2), schedule, number, first, rho=rho)
 
 
 @erratum(
@@ -116,8 +116,8 @@ def edm_steps_with_rho_inverted(schedule, number, rho=7.0, first=1):
     rejected_by="reverse.edm_steps",
     coincides="nearly where alpha_bar is near 1",
 )
-def edm_steps_from_the_noise_rate(schedule, number, rho=7.0, first=1):
-    return chosen(reverse.edm_steps, lambda: schedule.noise_rate ** (1 / rho), schedule, number, rho, first)
+def edm_steps_from_the_noise_rate(schedule, number, *, rho=7.0, first=1):
+    return chosen(reverse.edm_steps, lambda: schedule.noise_rate ** (1 / rho), schedule, number, first, rho=rho)
 
 
 @erratum(
@@ -129,5 +129,5 @@ def edm_steps_from_the_noise_rate(schedule, number, rho=7.0, first=1):
     rejected_by="reverse.edm_steps",
     coincides="rho large, where both are even in log sigma",
 )
-def edm_steps_in_the_variance(schedule, number, rho=7.0, first=1):
-    return chosen(reverse.edm_steps, lambda: np.exp(-schedule.log_snr / rho), schedule, number, rho, first)
+def edm_steps_in_the_variance(schedule, number, *, rho=7.0, first=1):
+    return chosen(reverse.edm_steps, lambda: np.exp(-schedule.log_snr / rho), schedule, number, first, rho=rho)
