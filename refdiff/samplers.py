@@ -383,14 +383,27 @@ class Score:
 
     @property
     def standard_error(self):
-        """The standard error of the mean; NaN for one seed."""
+        """The standard error of the mean; NaN for one seed, and little worth for few: see :meth:`error_beside`."""
         return float(np.std(self.values, ddof=1) / np.sqrt(len(self.values))) if len(self.values) > 1 else float("nan")
+
+    def error_beside(self, exact):
+        """Return the standard error of the mean, but no less than that of as many exact points.
+
+        What a sampler does wrong adds to the spread of exact points and takes nothing away; a spread below it is luck.
+
+        Parameters
+        ----------
+        exact : Score
+            Of points of the law itself, with the same n and as many seeds.
+        """
+        return max(self.standard_error, exact.standard_error)
 
 
 def race(mixture, calls, seeds, n, *, names=None, spacings=("even",), first=1, T=1000):
     """Measure samplers on mixture data with the exact score, as a generator.
 
-    With the same seed all samplers begin at the same points, so that they differ by less than their errors do.
+    With the same seed all samplers begin at the same points, so that their errors go together, and they differ by less
+    than their errors do.
 
     Parameters
     ----------

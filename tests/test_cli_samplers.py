@@ -69,11 +69,15 @@ def test_the_spacing_of_the_steps_makes_a_difference(sampler, model, tmp_path):
     ("arguments", "message"),
     [
         (["--sampler", "heun", "--eta", "1"], "--eta is not for --sampler heun; that takes --steps and --spacing"),
-        (["--steps", "5"], "--steps is not for --sampler ancestral; that takes --variance."),
+        (["--steps", "5"], "that takes --variance. --steps is for ddim, dpmpp_2m, heun, edm, euler_maruyama"),
         (["--sampler", "edm", "--first", "3"], "--first is for --spacing log_snr or edm"),
         (["--sampler", "ddim", "--steps", "51"], "--steps must be at most T = 50; got 51."),
         (["--sampler", "edm", "--steps", "0"], "--steps must be at least 1; got 0."),
-        (["--sampler", "ddim", "--steps", "50", "--spacing", "edm", "--first", "2"], "T - first + 1 = 49; got 50"),
+        (
+            ["--sampler", "ddim", "--steps", "50", "--spacing", "edm", "--first", "2"],
+            "leave room for 50 steps up to T = 50",
+        ),
+        (["--sampler", "edm", "--spacing", "edm", "--first", "50"], "leave room for 50 steps up to T = 50; got 50."),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments, message, model, tmp_path, capsys):
@@ -83,6 +87,7 @@ def test_options_that_do_not_go_together_are_refused(arguments, message, model, 
     assert not out.exists()
 
 
+@pytest.mark.filterwarnings("default")
 def test_continuous_time_is_for_the_schedule_of_the_equation(tmp_path, capsys):
     model, path = network.MLP(2, rng=np.random.default_rng(0), width=4, depth=1), tmp_path / "cosine.npz"
     network.save(path, model, schedule=Schedule.cosine(20))
@@ -90,11 +95,14 @@ def test_continuous_time_is_for_the_schedule_of_the_equation(tmp_path, capsys):
     assert main([*arguments, "euler_maruyama"]) == cli.USAGE
     assert "needs a model trained with --schedule vp" in capsys.readouterr().err
     assert main([*arguments, "dpmpp_2m", "--steps", "5"]) == cli.HOLDS
+    assert "the last beta is 0.999: without noise a sampler amplifies there" in capsys.readouterr().err
+    assert main([*arguments, "ddim", "--steps", "5", "--eta", "1"]) == cli.HOLDS
+    assert capsys.readouterr().err == ""
 
 
 def test_samplers_prints_a_table_and_writes_it_with_its_numbers_and_a_picture(tmp_path, capsys):
     out = tmp_path / "race"
-    few = ["--calls", "3", "6", "-n", "200", "--seeds", "2", "-T", "50", "--samplers", "ddim", "edm"]
+    few = ["--calls", "3", "6", "-n", "200", "--seeds", "3", "-T", "50", "--samplers", "ddim", "edm"]
     assert main(["samplers", *few, "--out", str(out)]) == cli.HOLDS
     printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if line.startswith("| ")]
@@ -104,7 +112,7 @@ def test_samplers_prints_a_table_and_writes_it_with_its_numbers_and_a_picture(tm
     record = json.loads((out / "samplers.json").read_text())
     assert (record["n"], record["first"], len(record["scores"])) == (200, 1, 1 + 2 * 2 * 2)
     again = {(one["sampler"], one["spacing"], one["calls"]): one["values"] for one in record["scores"]}
-    score = list(samplers.race(eight(), [6], range(2), 200, names=["edm"], spacings=["log_snr"], T=50))[1]
+    score = list(samplers.race(eight(), [6], range(3), 200, names=["edm"], spacings=["log_snr"], T=50))[1]
     assert again[("edm", "log_snr", 6)] == list(score.values)
 
 
@@ -118,8 +126,11 @@ def eight():
     ("arguments", "message"),
     [
         (["--samplers", "ddpm"], "--samplers are ancestral, ancestral_beta, ddim"),
-        (["--seeds", "1"], "--seeds must be at least 2; got 1."),
+        (["--seeds", "1"], "--seeds must be at least 3; got 1."),
         (["--calls", "0"], "--calls must be at least 1; got 0."),
+        (["--calls", "5", "20", "-T", "10"], "--calls must be at most T = 10; got 20."),
+        (["--spacing", "even", "--first", "5"], "--first is for --spacing log_snr or edm"),
+        (["--calls", "5", "-T", "10", "--first", "7"], "--first must leave room for 5 steps up to T = 10; got 7."),
     ],
 )
 def test_samplers_refuses_what_it_cannot_measure(arguments, message, tmp_path, capsys):

@@ -38,6 +38,10 @@ def test_error_bars_are_two_standard_errors():
     axes = plot.sampler_race([EXACT, FAR]).axes[0]
     (bar,) = axes.containers[0].lines[2][0].get_segments()
     assert bar[1, 1] - bar[0, 1] == pytest.approx(4 * FAR.standard_error)
+    lucky = Score("ddim", "even", 10, (0.3, 0.3, 0.3))
+    axes = plot.sampler_race([EXACT, lucky]).axes[0]
+    (bar,) = axes.containers[0].lines[2][0].get_segments()
+    assert bar[1, 1] - bar[0, 1] == pytest.approx(4 * EXACT.standard_error)
 
 
 def test_every_sampler_has_a_colour_of_its_own():

@@ -1,10 +1,14 @@
 r"""Draw points from a trained model, in the units of the data that it was trained on."""
 
+import warnings
+
 from refdiff import cli
 from refdiff.cli.console import progress
 
 HELP = "draw points from a trained model"
 STEPS = 50
+MOST_BETA = 0.9  # beyond which sqrt(alpha), by which a step divides, is below a third
+WITHOUT_NOISE = ("ddim", "dpmpp_2m", "heun")
 SPREAD = ("steps", "spacing", "first")
 TAKES = {  # which options belong to which sampler
     "ancestral": ("variance",),
@@ -21,16 +25,19 @@ def add_arguments(command):
         "--sampler",
         choices=TAKES,
         default="ancestral",
-        help="ancestral walks every step of the chain, ddim, dpmpp_2m and heun some of them; edm, euler_maruyama and"
-        " predictor_corrector walk in continuous time, for a model trained with --schedule vp (default: ancestral);"
-        " `refdiff samplers` measures them",
+        help="ancestral walks every step of the chain, ddim, dpmpp_2m and heun some of them; edm (with churn 10),"
+        " euler_maruyama and predictor_corrector (with h = 1/K) walk in continuous time, for a model trained with"
+        " --schedule vp (default: ancestral); `refdiff samplers` measures them",
     )
     command.add_argument(
         "--variance", choices=("posterior", "beta"), help="of the reverse steps of ancestral (default: posterior)"
     )
     command.add_argument("--steps", type=int, metavar="K", help="of all but ancestral (default: 50)")
     command.add_argument(
-        "--spacing", choices=("even", "log_snr", "edm"), help="of these steps, in t unless said otherwise"
+        "--spacing",
+        choices=("even", "log_snr", "edm"),
+        help="of these steps: even in t, in log SNR (best for dpmpp_2m), or as Karras et al. (2022) have it"
+        " (default: even)",
     )
     command.add_argument(
         "--first",
@@ -83,6 +90,17 @@ def in_few_steps(args, found, denoiser, n, rng, steps, options, note):
         raise ValueError("--first is for --spacing log_snr or edm; steps that are even in t begin at T / K.")
     if not sampler.in_time and steps > schedule.T:
         raise ValueError(f"--steps must be at most T = {schedule.T}; got {steps}.")
+    first = options.get("first", 1)
+    if not 1 <= first <= (schedule.T - 1 if sampler.in_time else schedule.T - steps + 1):
+        raise ValueError(
+            f"--first must be at least 1 and leave room for {steps} steps up to T = {schedule.T}; got {first}."
+        )
+    if schedule.beta[-1] > MOST_BETA and args.sampler in WITHOUT_NOISE and not args.eta:
+        warnings.warn(
+            f"the last beta is {schedule.beta[-1]:.3g}: without noise a sampler amplifies there what the network does"
+            " not know. Use --sampler ancestral, or train with --max-beta 0.02.",
+            stacklevel=2,
+        )
     spread = {name: options.pop(name) for name in ("spacing", "first") if name in options}
     process = samplers.Process(schedule, denoiser, None, None)
     if sampler.in_time:
@@ -120,7 +138,11 @@ def run(args):
     names = TAKES[args.sampler]
     for name in dict.fromkeys(option for options in TAKES.values() for option in options):
         if name not in names and getattr(args, name) is not None:
-            raise ValueError(f"--{name} is not for --sampler {args.sampler}; that takes --{' and --'.join(names)}.")
+            others = ", ".join(sampler for sampler, options in TAKES.items() if name in options)
+            raise ValueError(
+                f"--{name} is not for --sampler {args.sampler}; that takes --{' and --'.join(names)}."
+                f" --{name} is for {others}."
+            )
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     steps = found.schedule.T if args.sampler == "ancestral" else count(options.pop("steps", STEPS), "--steps")
     with progress(steps, "sample") as bar:

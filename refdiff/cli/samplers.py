@@ -20,9 +20,16 @@ def add_arguments(command):
         choices=[name for name in toys.NAMES if mixture_of(name)],
         help="a toy set that is a mixture (default: eight_gaussians)",
     )
-    command.add_argument("--samplers", nargs="+", metavar="NAME", help="which (default: all)")
+    from refdiff.samplers import SAMPLERS
+
+    command.add_argument("--samplers", nargs="+", metavar="NAME", help=f"some of {', '.join(SAMPLERS)} (default: all)")
     command.add_argument(
-        "--calls", type=int, nargs="+", default=list(CALLS), metavar="K", help="of the denoiser (default: 5 ... 200)"
+        "--calls",
+        type=int,
+        nargs="+",
+        default=list(CALLS),
+        metavar="K",
+        help="of the denoiser, at most; a sampler with two calls a step makes half as many (default: 5 ... 200)",
     )
     command.add_argument(
         "--spacing",
@@ -37,8 +44,8 @@ def add_arguments(command):
         metavar="t",
         help="where a spacing other than even begins; the last step leads from there to clean data (default: T // 50)",
     )
-    command.add_argument("--seeds", type=int, default=5, help="how many, at least 2 (default: 5)")
-    command.add_argument("-n", type=int, default=4000, help="points for each seed (default: 4000)")
+    command.add_argument("--seeds", type=int, default=10, help="how many, at least 3 (default: 10)")
+    command.add_argument("-n", type=int, default=3000, help="points for each seed (default: 3000)")
     command.add_argument("-T", type=int, default=1000, metavar="T", help="steps of the chain (default: 1000)")
     command.add_argument(
         "--out", default="samplers", metavar="DIR", help="where table, numbers and picture go (default: samplers)"
@@ -50,13 +57,15 @@ def table(scores):
     from refdiff.plot.scales import with_error
     from refdiff.samplers import SAMPLERS
 
+    exact = next(score for score in scores if score.sampler == "exact")
     calls = sorted({score.calls for score in scores if score.calls})
-    yield f"| sampler | order | steps even in | {' | '.join(f'{one} calls' for one in calls)} |"
+    heads = " | ".join("1 call" if one == 1 else f"{one} calls" for one in calls)
+    yield f"| sampler | order | steps even in | {heads} |"
     yield f"|---|---|---|{'---:|' * len(calls)}"
     found = {(score.sampler, score.spacing, score.calls): score for score in scores}
     for name, spacing in dict.fromkeys(key[:2] for key in found if key[2]):
         cells = [found.get((name, spacing, one)) for one in calls]
-        numbers = [with_error(1e3 * one.mean, 1e3 * one.standard_error) if one else "–" for one in cells]
+        numbers = [with_error(1e3 * one.mean, 1e3 * one.error_beside(exact)) if one else "–" for one in cells]
         where = {"even": "t", "log_snr": "log SNR", "edm": "σ^(1/7)"}[spacing]
         yield f"| {SAMPLERS[name].title} | {SAMPLERS[name].order} | {where} | {' | '.join(numbers)} |"
 
@@ -70,10 +79,16 @@ def run(args):
         if name not in samplers.SAMPLERS:
             raise ValueError(f"--samplers are {', '.join(samplers.SAMPLERS)}; got {name!r}.")
     calls = sorted({count(one, "--calls") for one in args.calls})
-    seeds, n = range(count(args.seeds, "--seeds", 2)), count(args.n, "-n", 2)
+    seeds, n = range(count(args.seeds, "--seeds", 3)), count(args.n, "-n", 2)
     spacings = list(dict.fromkeys(args.spacing))
     T = count(args.T, "-T")
+    if calls[-1] > T:
+        raise ValueError(f"--calls must be at most T = {T}; got {calls[-1]}.")
+    if args.first is not None and set(spacings) == {"even"}:
+        raise ValueError("--first is for --spacing log_snr or edm; steps that are even in t begin at T / K.")
     first = max(1, T // 50) if args.first is None else count(args.first, "--first")
+    if set(spacings) != {"even"} and first > T - calls[-1] + 1:
+        raise ValueError(f"--first must leave room for {calls[-1]} steps up to T = {T}; got {first}.")
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     scores, how = [], {"names": names, "spacings": spacings, "first": first, "T": T}

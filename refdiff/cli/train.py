@@ -73,7 +73,7 @@ def read_data(name, rng, as_is, labels=False):
     from refdiff import points, toys
 
     if name in toys.NAMES:
-        if not labels:
+        if labels is False:
             return toys.draw(name, TOY_POINTS, rng), None, None, None
         if labels is not True:
             raise ValueError(f"--labels takes a COLUMN for the points of a file; {name} has classes without one.")
@@ -86,7 +86,7 @@ def read_data(name, rng, as_is, labels=False):
     if labels is True:
         raise ValueError(f"--labels COLUMN must say in which column of {name} the labels are, counted from 1.")
     x, y = points.load(name), None
-    if labels:
+    if labels is not False:
         x, y = split(x, labels, name)
         y = y.astype(int)
         gap = next(k for k in itertools.count() if not (y == k).any())
@@ -148,8 +148,13 @@ def run(args):
     data_rng, rng = (
         np.random.default_rng(s) for s in np.random.SeedSequence(count(plan["seed"], "--seed", 0)).spawn(2)
     )
-    if plan["drop_label"] != DEFAULTS["drop_label"] and not plan["labels"]:
+    if plan["drop_label"] != DEFAULTS["drop_label"] and plan["labels"] is False:
         raise ValueError("--drop-label is for --labels.")
+    if not 0 < plan["drop_label"] < 1:
+        raise ValueError(
+            f"--drop-label must lie between 0 and 1, or the network never sees a point without its label, or none with"
+            f" it; got {plan['drop_label']}."
+        )
     data, mean, std, labels = read_data(plan["data"], data_rng, plan.get("as_is", False), plan["labels"])
     counts = None if labels is None else np.bincount(labels).tolist()
     # by its constructor and not from the betas kept: resuming is to give the same bits

@@ -19,7 +19,8 @@ TITLES = {
 def sampler_race(scores):
     r"""Draw the distance of each sampler from exact mixture data over the number of calls of the denoiser.
 
-    A panel for each spacing of the steps, on logarithmic axes, with two standard errors over the seeds. What lies in
+    A panel for each spacing of the steps, on logarithmic axes, with two standard errors over the seeds, none smaller
+    than that of exact points. What lies in
     the grey band cannot be told from exact points with so many points and seeds; a mean below it is drawn at its edge,
     hollow.
 
@@ -55,7 +56,7 @@ def sampler_race(scores):
         raise ValueError("scores must hold a sampler and exact points, which samplers.race yields first.")
     if any(len(score.values) < 2 for score in scores):
         raise ValueError("scores must be of at least two seeds: one seed has no standard error.")
-    floor = 2 * float(np.std(exact[0].values, ddof=1)) / np.sqrt(len(exact[0].values))
+    floor = 2 * exact[0].standard_error
     spacings = list(dict.fromkeys(score.spacing for score in raced))
     limits = logarithmic_room([floor, *(score.mean for score in raced if score.mean > floor)], below=0.06, above=0.1)
 
@@ -65,14 +66,14 @@ def sampler_race(scores):
     panels = np.atleast_1d(figure.subplots(1, len(spacings), sharey=True))
     for axes, spacing in zip(panels, spacings):
         of_spacing = [score for score in raced if score.spacing == spacing]
-        _panel(axes, of_spacing, floor, limits, near)
+        _panel(axes, of_spacing, floor, limits, near, exact[0])
         axes.set_title(TITLES[spacing])
     panels[0].set_ylabel("energy distance from the exact law")
-    figure.suptitle(f"With {near} calls of the exact denoiser {_nearest(raced, near)}")
+    figure.suptitle(f"With {near} calls {_nearest(raced, near, exact[0])}")
     return figure
 
 
-def _nearest(scores, near):
+def _nearest(scores, near, exact):
     """Say which sampler comes nearest at `near` calls, or which two do if the difference is within two errors."""
     at_near = sorted((score for score in scores if score.calls == near), key=lambda score: score.mean)
     best = at_near[0]
@@ -80,13 +81,13 @@ def _nearest(scores, near):
     where = f" with {TITLES[best.spacing]}"
     if other is not None:
         further = np.subtract(other.values, best.values)  # the same x_T
-        if further.mean() < 2 * further.std(ddof=1) / np.sqrt(len(further)):
+        if further.mean() < 2 * max(further.std(ddof=1) / np.sqrt(len(further)), exact.standard_error):
             both = f"{SAMPLERS[best.sampler].title} and {SAMPLERS[other.sampler].title} come nearest"
             return both + (where if other.spacing == best.spacing else "")
     return f"{SAMPLERS[best.sampler].title} comes nearest,{where}"
 
 
-def _panel(axes, scores, floor, limits, near):
+def _panel(axes, scores, floor, limits, near, exact):
     """Draw the curves of one spacing, named in the order in which they stand at `near` calls."""
     calls = sorted({score.calls for score in scores})
     axes.set(xscale="log", yscale="log", ylim=limits, xlim=(calls[0] / 1.15, calls[-1] * 1.15))
@@ -104,7 +105,7 @@ def _panel(axes, scores, floor, limits, near):
         mine = [score for score in scores if score.sampler == name]
         at_near[name] = next((one.mean for one in mine if one.calls == near), 0.0)
         x, mean = np.array([one.calls for one in mine]), np.array([one.mean for one in mine])
-        bars = 2 * np.array([one.standard_error for one in mine])
+        bars = 2 * np.array([one.error_beside(exact) for one in mine])
         seen, color = mean > floor, COLORS[name]
         how = {"color": color, "marker": MARKERS[name], "markersize": 5}
         drawn[name] = axes.plot(x, np.maximum(mean, floor), linewidth=1.5, zorder=2, **how)[0]
