@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from refdiff.verify.cases import DESIGNED, Case, RandomSource
 from refdiff.verify.evidence import stream
 from refdiff.verify.examine import Task, find, identities_of, portable, precision_of, precisions, run
+from refdiff.verify.identity import NotProvided, Provided
 from refdiff.verify.report import Report, Verdict
 from refdiff.verify.smallest import smallest_counterexample
 
@@ -140,11 +141,33 @@ def judge(
     report.verdicts = {key: report.verdicts[key] for key in order if key in report.verdicts}
     report.not_provided.sort(key=order.index)
     if not report.verdicts:
-        names = sorted({name for identity in identities for name in identity.judges})
-        raise ValueError(
-            f"the implementation has nothing that could be judged: none of {', '.join(names[:4])}, ... A misspelt name?"
-        )
+        raise ValueError(f"the implementation has nothing that could be judged: {_wanting(implementation, identities)}")
     return report
+
+
+def _wanting(implementation, identities):
+    """Say what an implementation that cannot be judged would have to bring besides what it has."""
+    from difflib import get_close_matches
+
+    provided = Provided(implementation)
+    for one in identities:
+        lacking = [name for name in one.judges if not _has(provided, name)]
+        if len(lacking) < len(one.judges):
+            having = [name for name in one.judges if name not in lacking]
+            return f"{' and '.join(having)} is judged together with {' and '.join(lacking)}."
+    names = sorted({name for identity in identities for name in identity.judges})
+    own = [name for name in dir(implementation) if not name.startswith("_")]
+    near = [name for mine in own for name in names if get_close_matches(mine, [name.rpartition(".")[2]], 1, 0.75)]
+    known = near[:4] or names[:4]
+    return f"none of {', '.join(known)}, ... A misspelt name?"
+
+
+def _has(provided, name):
+    try:
+        provided.lookup(name)
+    except NotProvided:
+        return False
+    return True
 
 
 def _chosen(identities, only):
