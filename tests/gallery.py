@@ -249,7 +249,7 @@ noise is small enough to tell the modes apart, and still large beside what is wi
         "Samplers",
         "Eight samplers, one denoiser",
         """\
-scores = samplers.race(eight, [5, 10, 20, 50, 200], range(5), 2000, spacings=["even", "log_snr"], first=20)
+scores = samplers.race(eight, [5, 10, 20, 50, 200], range(10), 2000, spacings=["even", "log_snr"], first=20)
 figure = plot.sampler_race(scores)""",
         """\
 At ten steps even in t, DPM-Solver++(2M) (`reverse.dpmpp_2m_path`) comes before DDIM (`reverse.ddim_path`), and DDIM
