@@ -1,4 +1,4 @@
-"""The page docs/samplers.md: ``python -m tests.samplers_page`` writes it from the numbers in docs/samplers.
+"""The page docs/samplers.md and its picture: ``python -m tests.samplers_page`` makes them from docs/samplers.
 
 These are measured by ``refdiff samplers --seeds 20 -n 5000`` and, for the grid, with ``--data grid --calls 10``.
 """
@@ -48,5 +48,13 @@ def page():
     )
 
 
-if __name__ == "__main__":
+def main():
+    from refdiff import plot
+    from tests.gallery import FOLDER, keep
+
     PAGE.write_text(page(), encoding="utf-8")
+    keep(plot.sampler_race(scores("eight_gaussians")[1].values()), FOLDER / "samplers.png")
+
+
+if __name__ == "__main__":
+    main()
