@@ -376,3 +376,9 @@ def test_the_tilted_density_of_a_class_in_two_parts_is_normalised_in_two_dimensi
         guidance.tilted_log_density(
             LabelledMixture(GaussianMixture([1.0], np.zeros((1, 3)), 1.0), [0]), 0, 1.0, [[0.0] * 3]
         )
+
+
+def test_so_much_guidance_that_no_variance_is_left_is_a_point_mass():
+    law = guidance.guided_flow_limit(Gaussian([1.0], 1.0), Gaussian([0.0], 4.0), 600.0)
+    assert law.var == 0
+    assert law.mean == pytest.approx(1 / (1 - 1 / 4), rel=1e-2)  # the surest point

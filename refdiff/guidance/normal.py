@@ -119,7 +119,7 @@ def guided_flow_limit(conditional, unconditional, w):
     Gaussian(mean=array([1.380173]), var=array([0.25]))
     """
     m, v, mu, V, w = _laws(conditional, unconditional, w)
-    return Gaussian(mu + (1 + w) * (m - mu) * _reach(w, v / V), v * (v / V) ** w)
+    return Gaussian(mu + (1 + w) * (m - mu) * _reach(w, v / V), v * (v / V) ** w, point_mass=True)
 
 
 def guided_flow(sde, conditional, unconditional, w, *, prior=None):
@@ -173,7 +173,7 @@ def guided_flow(sde, conditional, unconditional, w, *, prior=None):
     u = sde.var(1.0) / signal**2
     kappa, rho = np.sqrt(v / (v + u)), np.sqrt(v / (v + u)) * np.sqrt((V + u) * v / ((v + u) * V)) ** w
     driven = (1 + w) * (m - mu) * (_reach(w, r) - _reach(w, r, kappa))
-    return Gaussian(mu + rho * (prior.mean / signal - mu) + driven, rho**2 * prior.var / signal**2)
+    return Gaussian(mu + rho * (prior.mean / signal - mu) + driven, rho**2 * prior.var / signal**2, point_mass=True)
 
 
 def _mean_decay(z):

@@ -134,7 +134,7 @@ def drop_labels(y, probability, rng):
     TypeError
         If the labels are not integers, or `rng` is not a Generator.
     ValueError
-        If `probability` is not in [0, 1].
+        If a label is below -1, or `probability` is not in [0, 1].
 
     Notes
     -----
@@ -148,6 +148,8 @@ def drop_labels(y, probability, rng):
     y = np.asarray(y)
     if y.dtype.kind not in "iu":
         raise TypeError(f"y must be labels, integers; got dtype {y.dtype}. No label is -1.")
+    if y.size and y.min() < -1:
+        raise ValueError(f"y must be labels, 0, 1, ... or -1 for none; got {y.min()}.")
     probability = _number(probability, "probability", lambda value: 0 <= value <= 1, "in [0, 1]")
     return np.where(check_rng(rng).random(y.shape) < probability, -1, y.astype(np.int64))
 

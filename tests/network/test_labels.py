@@ -363,3 +363,8 @@ def test_a_loss_of_somebody_s_own_that_takes_no_labels_is_judged_without_them():
     assert report.verdicts["network.loss"].holds
     assert "network.loss_given" in report.not_provided
     assert report.refuted == []
+
+
+def test_what_is_no_label_is_not_dropped_but_refused():
+    with pytest.raises(ValueError, match=r"y must be labels, 0, 1, \.\.\. or -1 for none; got -7"):
+        network.drop_labels([0, -7], 0.5, np.random.default_rng(0))
