@@ -304,7 +304,8 @@ def heun(sde, score, x, times, *, progress=None):
         \tilde x = x_u - (u - s)\,v(x_u, u), \qquad v = f x - \tfrac12 g^2\,\nabla\log q
 
     Of order 2, with two scores a step: the trapezoid rule, with Euler's guess of where it will lead. Its steps are
-    straight in s and x; those of :func:`edm` are in the noise-to-signal ratio and x_s / a_s.
+    straight in s and x; those of :func:`edm`, and of :func:`refdiff.reverse.heun` on a chain's steps, are in the
+    noise-to-signal ratio and x_s / a_s.
 
     Parameters
     ----------
