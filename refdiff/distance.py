@@ -75,7 +75,8 @@ def energy_to_mixture(x, mixture):
 
     The law is known, so no second sample adds its noise. The mean of D is 2 E|X - Y| - E|X - X'| - E|Y - Y'|, which is
     0 for a perfect sampler and above 0 for all others; so for a good one D falls on either side of 0, by some 1/n.
-    A mean over independent samples has a standard error that can be trusted.
+    Independent samples may be averaged. Near 0 the law of D is skewed, so the standard error of a mean over few of them
+    says little.
 
     Parameters
     ----------

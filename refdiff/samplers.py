@@ -15,6 +15,7 @@ from refdiff import continuous, reverse
 from refdiff.checks import check_denoiser, check_rng, count, table
 from refdiff.distance import energy_to_mixture
 from refdiff.mixture import GaussianMixture
+from refdiff.reverse.walks import last
 from refdiff.schedule import Schedule
 
 __all__ = ["SAMPLERS", "SPACINGS", "Process", "Sampler", "Score", "draw", "error", "race"]
@@ -32,16 +33,17 @@ class Process:
     schedule : Schedule
     denoiser : callable
         ``eps_hat = denoiser(x_t, t)``.
-    sde : VP
-        Of which the schedule is what one sees at s = t / T.
-    score : callable
+    sde : VP or None
+        Of which the schedule is what one sees at s = t / T; None for another schedule, which only the samplers of a
+        chain can walk.
+    score : callable or None
         ``score(x, s)``.
     """
 
     schedule: Schedule
     denoiser: Callable
-    sde: continuous.VP
-    score: Callable
+    sde: continuous.VP | None = None
+    score: Callable | None = None
 
     @classmethod
     def of_mixture(cls, mixture, T=1000, sde=None):
@@ -268,7 +270,7 @@ SAMPLERS = {
 }
 
 
-def draw(sampler, process, x, rng, steps, spacing="even", first=1):
+def draw(sampler, process, x, rng, steps, spacing="even", first=1, *, progress=None):
     """Return where a sampler takes points of noise.
 
     Parameters
@@ -283,6 +285,8 @@ def draw(sampler, process, x, rng, steps, spacing="even", first=1):
     spacing : {"even", "log_snr", "edm"}
     first : int
         As for :meth:`Sampler.grid`.
+    progress : callable, optional
+        Called as ``progress(taken)`` after each step.
 
     Returns
     -------
@@ -302,9 +306,8 @@ def draw(sampler, process, x, rng, steps, spacing="even", first=1):
     """
     _check_known("sampler", sampler, SAMPLERS)
     one = SAMPLERS[sampler]
-    for _, end in one.path(process, table(x, "x"), check_rng(rng), one.grid(process, steps, spacing, first)):  # noqa: B007
-        pass
-    return end
+    grid = one.grid(process, steps, spacing, first)
+    return last(one.path(process, table(x, "x"), check_rng(rng), grid), progress)
 
 
 def error(sampler, mixture, calls, n, rng, *, process=None, spacing="even", first=1):
@@ -313,7 +316,7 @@ def error(sampler, mixture, calls, n, rng, *, process=None, spacing="even", firs
     .. math:: D = 2\,\mathbb{E}|X - Y| - \mathbb{E}|X - X'| - \mathbb{E}|Y - Y'|
 
     estimated without bias by :func:`refdiff.distance.energy_to_mixture`: independent values may be averaged, and the
-    standard error of their mean says what it is worth.
+    standard error of their mean says what it is worth, if they are many: :meth:`Score.error_beside`.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def conditioned(model, label, w=0.0):
 
 def in_few_steps(args, found, denoiser, n, rng, steps, options, note):
     """Return points drawn by a sampler that takes `steps` steps, spread as the options say."""
-    from refdiff import Schedule, continuous, reverse, samplers
+    from refdiff import Schedule, reverse, samplers
 
     schedule, sampler = found.schedule, samplers.SAMPLERS[args.sampler]
     if options.get("first") is not None and options.get("spacing", "even") == "even":
@@ -102,7 +102,6 @@ def in_few_steps(args, found, denoiser, n, rng, steps, options, note):
             stacklevel=2,
         )
     spread = {name: options.pop(name) for name in ("spacing", "first") if name in options}
-    process = samplers.Process(schedule, denoiser, None, None)
     if sampler.in_time:
         vp = Schedule.vp(schedule.T)
         if not abs(schedule.log_alpha_bar - vp.log_alpha_bar).max() < 1e-9 * abs(vp.log_alpha_bar[-1]):
@@ -110,14 +109,9 @@ def in_few_steps(args, found, denoiser, n, rng, steps, options, note):
                 f"--sampler {args.sampler} walks in continuous time, and needs a model trained with --schedule vp."
             )
         process = samplers.Process.of_denoiser(denoiser, schedule.T)
-    grid, how = sampler.grid(process, steps, **spread), {"progress": note}
-    if sampler.in_time:
-        x = continuous.VP().prior(found.model.dim)
-        x = x.mean + x.std * rng.standard_normal((n, found.model.dim))
-        for taken, (_, x_s) in enumerate(sampler.path(process, x, rng, grid), start=1):
-            x = x_s
-            note(taken)
-        return x
+        x_1 = rng.standard_normal((n, found.model.dim))
+        return samplers.draw(args.sampler, process, x_1, rng, steps, **spread, progress=note)
+    grid, how = sampler.grid(samplers.Process(schedule, denoiser), steps, **spread), {"progress": note}
     if args.sampler == "ddim":
         how["threads"] = args.threads
     return getattr(reverse, args.sampler)(schedule, denoiser, n, found.model.dim, rng, grid, **options, **how)

@@ -341,5 +341,9 @@ def probability_flow_drift(sde, score, x, s):
     >>> probability_flow_drift(VP(2.0, 2.0), lambda x, s: -x, [1.0], 0.5).round(12)  # N(0, 1) stays, each point too
     array([0.])
     """
-    x, s, gradient = score_at(score, x, s)
+    return flow_velocity(sde, *score_at(score, x, s))
+
+
+def flow_velocity(sde, x, s, gradient):
+    """Return f x - g^2 / 2 times the score, of which `gradient` is the value at x and s."""
     return sde.drift_rate(s) * x - 0.5 * sde.diffusion(s) ** 2 * gradient

@@ -7,7 +7,7 @@ the score's Jacobian: given as a callable, taken by finite differences, or estim
 import numpy as np
 
 from refdiff.checks import check_rng, count, one_number, points, real, table
-from refdiff.continuous.evolution import check_divergence, check_score, probability_flow_drift, score_at
+from refdiff.continuous.evolution import check_divergence, check_score, flow_velocity, probability_flow_drift, score_at
 from refdiff.continuous.sde import times
 
 __all__ = ["divergence", "hutchinson", "probability_flow", "probability_flow_log_density"]
@@ -293,8 +293,8 @@ def carried_log_density(sde, both, x, prior, start, stop, tolerance):
 
     def rate(s, x, _):
         gradient, bend = both(x, s)
-        f, half = sde.drift_rate(s), 0.5 * sde.diffusion(s) ** 2
-        return f * x - half * gradient, d * f - half * bend
+        spread = d * sde.drift_rate(s) - 0.5 * sde.diffusion(s) ** 2 * bend
+        return flow_velocity(sde, x, s, gradient), spread
 
     at_stop, gathered = _solve(rate, [x, np.zeros(len(x))], start, stop, tolerance)
     prior = sde.prior(d) if prior is None else prior
