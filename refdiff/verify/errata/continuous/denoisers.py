@@ -2,13 +2,8 @@ r"""Wrong versions of what makes a score of a denoiser, and a denoiser in contin
 
 import numpy as np
 
+from refdiff.verify.errata.shapes import on_points
 from refdiff.verify.identity import erratum
-
-
-def per_point(of_s):
-    """Return a number for each point lined up with it."""
-    of_s = np.asarray(of_s)
-    return of_s[..., None] if of_s.ndim else of_s
 
 
 def divided(power, sign=-1):
@@ -16,7 +11,7 @@ def divided(power, sign=-1):
 
     def wrong(sde, denoiser):
         def score(x, s):
-            std = per_point(sde.noise_rate(s))
+            std = on_points(sde.noise_rate(s))
             if not np.all(std > 0):
                 raise ValueError("s")
             return sign * np.asarray(denoiser(x, s)) / std**power
@@ -119,6 +114,6 @@ def steps_counted_from_zero(denoiser, T):
         x, at = np.asarray(x, dtype=float), np.asarray(s) * (T - 1)
         low = np.floor(at).astype(np.int64)
         below, above = (denoiser(x, t if t.ndim else int(t)) for t in (low, np.minimum(low + 1, T)))
-        return below + per_point(at - low) * (above - below)
+        return below + on_points(at - low) * (above - below)
 
     return eps_hat

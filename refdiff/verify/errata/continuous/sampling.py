@@ -7,6 +7,8 @@ import numpy as np
 
 from refdiff import continuous
 from refdiff.gaussian import Gaussian
+from refdiff.reverse.walks import last
+from refdiff.verify.errata.shapes import on_points
 from refdiff.verify.identity import erratum
 
 
@@ -17,26 +19,12 @@ def walked(step, x, times):
         yield s, x
 
 
-def end_of(path, progress):
-    """Return where a path ends."""
-    for taken, (_, x) in enumerate(path, start=1):  # noqa: B007 the last x is the result
-        if progress is not None:
-            progress(taken)
-    return x
-
-
-def per_point(of_s):
-    """Return a number for each point lined up with it."""
-    of_s = np.asarray(of_s, dtype=float)
-    return of_s[..., None] if of_s.ndim else of_s
-
-
 def stepped(sde, score, x, u, s, *, drift=continuous.reverse_drift, at=None, way=-1, var=None):
     """Return an Euler-Maruyama step with its drift, the time of that, its direction or its variance changed."""
     right = continuous.euler_maruyama_transition(sde, score, x, u, s)
-    h = per_point(np.asarray(u) - np.asarray(s))
+    h = on_points(np.asarray(u) - np.asarray(s))
     mean = x + way * h * drift(sde, score, x, u if at is None else at)
-    return Gaussian(mean, right.var if var is None else var(h, per_point(sde.diffusion(u))))
+    return Gaussian(mean, right.var if var is None else var(h, on_points(sde.diffusion(u))))
 
 
 @erratum(
@@ -136,7 +124,7 @@ def path_by_one_over_K(sde, score, x, rng, times):
 def end_without_noise(sde, score, x, rng, times, *, progress=None):
     x = np.asarray(x, dtype=float)
     if len(times) > 2:
-        x = end_of(continuous.euler_maruyama_path(sde, score, x, rng, times[:-1]), progress)
+        x = last(continuous.euler_maruyama_path(sde, score, x, rng, times[:-1]), progress)
     if progress is not None:
         progress(len(times) - 1)
     return continuous.euler_maruyama_transition(sde, score, x, times[-2], times[-1]).mean
@@ -159,7 +147,7 @@ def run_with_one_noise(sde, score, x, rng, times, *, progress=None):
         law = continuous.euler_maruyama_transition(sde, score, x, u, s)
         return law.mean + law.std * z
 
-    return end_of(walked(step, x, times), progress)
+    return last(walked(step, x, times), progress)
 
 
 @erratum(
@@ -188,7 +176,7 @@ def euler_at_the_new_time(sde, score, x, times, *, progress=None):
     def step(x, u, s):
         return x - (u - s) * continuous.probability_flow_drift(sde, score, x, s)
 
-    return end_of(walked(step, x, times), progress)
+    return last(walked(step, x, times), progress)
 
 
 def heun_like(then):
@@ -252,7 +240,7 @@ def heun_from_the_guess(sde, score, x, times, *, progress=None):
     def then(x, u, s, guess, first, velocity):
         return guess - (u - s) * (first + velocity(guess, s)) / 2
 
-    return end_of(heun_like(then)(sde, score, x, times), progress)
+    return last(heun_like(then)(sde, score, x, times), progress)
 
 
 def karras_like(
@@ -427,7 +415,7 @@ def corrector_at_the_old_level(sde, score, x, rng, times, h, corrections=1):
     coincides="all but the first correction and the last, which is left out: the result is the predictor's",
 )
 def corrector_first(sde, score, x, rng, times, h, corrections=1, *, progress=None):
-    return end_of(corrected(sde, score, x, rng, times, h, corrections, first=True), progress)
+    return last(corrected(sde, score, x, rng, times, h, corrections, first=True), progress)
 
 
 @erratum(

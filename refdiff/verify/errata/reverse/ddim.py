@@ -5,15 +5,10 @@ import numpy as np
 from refdiff import reverse
 from refdiff.gaussian import Gaussian
 from refdiff.parameterize import x_0_from_eps
+from refdiff.verify.errata.shapes import on_points
 from refdiff.verify.identity import erratum
 
 OF_THE_STEP = ("reverse.ddim_transition", "reverse.ddim_keeps_the_marginals")
-
-
-def on_points(number):
-    """Return numbers, one for all points or one for each, so that they broadcast against points."""
-    number = np.asarray(number)
-    return number[..., None] if number.ndim else number
 
 
 def keeping(schedule, denoiser, x_t, s, t, eta, kept_var):

@@ -7,7 +7,7 @@ import numpy as np
 from refdiff import reverse
 from refdiff.parameterize import x_0_from_eps
 from refdiff.reverse.walks import downwards, kept_steps, last, start
-from refdiff.verify.errata.reverse.ddim import on_points
+from refdiff.verify.errata.shapes import on_points
 from refdiff.verify.identity import erratum
 
 
