@@ -50,8 +50,8 @@ def posterior(schedule, x_0, x_t, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 6 and 7. Identities: ``bayes.posterior_mean``,
-    ``bayes.posterior_var``, ``bayes.rule``.
+    Source: Ho, Jain & Abbeel (2020), eq. 6 and 7. Identities: :eq:`eq-bayes.posterior_mean`,
+    :eq:`eq-bayes.posterior_var`, :eq:`eq-bayes.rule`.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def posterior_from_eps(schedule, eps, x_t, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 10. Identity: ``bayes.posterior_from_eps``.
+    Source: Ho, Jain & Abbeel (2020), eq. 10. Identity: :eq:`eq-bayes.posterior_from_eps`.
     """
     eps, x_t = points(eps, "eps"), points(x_t, "x_t")
     same_shape(eps=eps, x_t=x_t)
@@ -131,7 +131,7 @@ def posterior_from_precisions(schedule, x_0, x_t, t):
     Notes
     -----
     Source: the exponent before the square is completed, Luo (2022), eq. 71 to 84.
-    Identity: ``bayes.posterior_from_precisions``.
+    Identity: :eq:`eq-bayes.posterior_from_precisions`.
     """
     x_0, x_t = points(x_0, "x_0"), points(x_t, "x_t")
     same_shape(x_0=x_0, x_t=x_t)
@@ -165,7 +165,7 @@ def quadratic_constant(schedule, x_0, x_t, t):
 
     Notes
     -----
-    Source: Luo (2022), eq. 73 to 84. Identity: ``bayes.quadratic_constant``.
+    Source: Luo (2022), eq. 73 to 84. Identity: :eq:`eq-bayes.quadratic_constant`.
     """
     x_0, x_t = points(x_0, "x_0"), points(x_t, "x_t")
     same_shape(x_0=x_0, x_t=x_t)
@@ -200,7 +200,7 @@ def log_c_1(schedule, d, t):
 
     Notes
     -----
-    Source: normalisation of Ho, Jain & Abbeel (2020), eq. 6. Identity: ``bayes.log_c_1``.
+    Source: normalisation of Ho, Jain & Abbeel (2020), eq. 6. Identity: :eq:`eq-bayes.log_c_1`.
     """
     t = schedule.index(t, least=2)
     return -0.5 * d * (LOG_2_PI + np.log(schedule.beta_tilde[t]))
@@ -227,7 +227,7 @@ def log_c_2(schedule, x_0, x_t, t):
 
     Notes
     -----
-    Source: normalisation of Ho, Jain & Abbeel (2020), eq. 6, the square expanded. Identity: ``bayes.log_c_2``.
+    Source: normalisation of Ho, Jain & Abbeel (2020), eq. 6, the square expanded. Identity: :eq:`eq-bayes.log_c_2`.
     """
     d = points(x_t, "x_t").shape[-1]
     constant = quadratic_constant(schedule, x_0, x_t, t)
@@ -262,7 +262,7 @@ def smoothing(schedule, x_prev, x_next, t):
 
     Notes
     -----
-    Source: Bayes' rule on two forward steps; see Luo (2022), section 4. Identity: ``bayes.smoothing``.
+    Source: Bayes' rule on two forward steps; see Luo (2022), section 4. Identity: :eq:`eq-bayes.smoothing`.
     """
     x_prev, x_next = points(x_prev, "x_prev"), points(x_next, "x_next")
     same_shape(x_prev=x_prev, x_next=x_next)

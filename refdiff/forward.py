@@ -43,8 +43,8 @@ def transition(schedule, x_prev, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 2. Identities: ``forward.transition``, ``forward.step_size``,
-    ``bayes.markov``, ``bayes.rule``.
+    Source: Ho, Jain & Abbeel (2020), eq. 2. Identities: :eq:`eq-forward.transition`, :eq:`eq-forward.step_size`,
+    :eq:`eq-bayes.markov`, :eq:`eq-bayes.rule`.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def jump(schedule, x_s, s, t):
 
     Notes
     -----
-    Source: Kingma et al. (2021), appendix A. Identity: ``forward.jump``.
+    Source: Kingma et al. (2021), appendix A. Identity: :eq:`eq-forward.jump`.
 
     Examples
     --------
@@ -122,8 +122,8 @@ def marginal(schedule, x_0, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 4. Identities: ``forward.marginal``, ``forward.variance``,
-    ``bayes.rule``.
+    Source: Ho, Jain & Abbeel (2020), eq. 4. Identities: :eq:`eq-forward.marginal`, :eq:`eq-forward.variance`,
+    :eq:`eq-bayes.rule`.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def diffuse(schedule, x_0, eps, t, *, dtype=np.float64):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: ``forward.diffuse``.
+    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: :eq:`eq-forward.diffuse`.
     """
     dtype = _precision(dtype)
     x_0, eps = _points_of(x_0, "x_0", dtype), _points_of(eps, "eps", dtype)
@@ -208,7 +208,7 @@ def covariance(schedule, s, t):
 
     Notes
     -----
-    Source: from q(x_t | x_s), Kingma et al. (2021), appendix A. Identity: ``forward.covariance``.
+    Source: from q(x_t | x_s), Kingma et al. (2021), appendix A. Identity: :eq:`eq-forward.covariance`.
 
     Examples
     --------
@@ -256,7 +256,7 @@ def walk(schedule, x_0, rng, *, dtype=np.float64, threads=1, out=None):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 2. Identity: ``forward.walk``.
+    Source: Ho, Jain & Abbeel (2020), eq. 2. Identity: :eq:`eq-forward.walk`.
 
     Examples
     --------
@@ -327,7 +327,7 @@ def walk_moments(schedule, x_0, n, rng, *, threads=1):
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 4, for what they are moments of. Blocks are merged as in Chan, Golub &
-    LeVeque (1983). Identity: ``forward.walk_moments``.
+    LeVeque (1983). Identity: :eq:`eq-forward.walk_moments`.
 
     Examples
     --------

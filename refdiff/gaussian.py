@@ -50,7 +50,7 @@ class Gaussian:
 
     Notes
     -----
-    Identities: ``gaussian.log_density``, ``gaussian.entropy``, ``gaussian.sample``.
+    Identities: :eq:`eq-gaussian.log_density`, :eq:`eq-gaussian.entropy`, :eq:`eq-gaussian.sample`.
 
     Examples
     --------
@@ -127,7 +127,7 @@ class Gaussian:
 
         Notes
         -----
-        Source: Ho, Jain & Abbeel (2020), eq. 2. Identity: ``gaussian.log_density``.
+        Source: Ho, Jain & Abbeel (2020), eq. 2. Identity: :eq:`eq-gaussian.log_density`.
 
         Examples
         --------
@@ -156,7 +156,7 @@ class Gaussian:
 
         Notes
         -----
-        Source: Cover & Thomas (2006), eq. 8.9. Identity: ``gaussian.entropy``.
+        Source: Cover & Thomas (2006), eq. 8.9. Identity: :eq:`eq-gaussian.entropy`.
 
         Examples
         --------
@@ -186,7 +186,7 @@ class Gaussian:
 
         Notes
         -----
-        Source: Ho, Jain & Abbeel (2020), Algorithm 2. Identity: ``gaussian.sample``.
+        Source: Ho, Jain & Abbeel (2020), Algorithm 2. Identity: :eq:`eq-gaussian.sample`.
 
         Examples
         --------
@@ -234,7 +234,7 @@ def kl(q, p):
 
     Notes
     -----
-    Source: Kullback (1959), ch. 9; Ho, Jain & Abbeel (2020), eq. 5 and 8. Identity: ``gaussian.kl``.
+    Source: Kullback (1959), ch. 9; Ho, Jain & Abbeel (2020), eq. 5 and 8. Identity: :eq:`eq-gaussian.kl`.
 
     Examples
     --------
@@ -268,7 +268,7 @@ def kl_equal_var(q, p):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 8, whose C vanishes here. Identity: ``gaussian.kl_equal_var``.
+    Source: Ho, Jain & Abbeel (2020), eq. 8, whose C vanishes here. Identity: :eq:`eq-gaussian.kl_equal_var`.
 
     Examples
     --------
@@ -300,7 +300,7 @@ def cross_entropy(q, p):
 
     Notes
     -----
-    Source: Cover & Thomas (2006), section 8.6. Identity: ``gaussian.cross_entropy``.
+    Source: Cover & Thomas (2006), section 8.6. Identity: :eq:`eq-gaussian.cross_entropy`.
 
     Examples
     --------
@@ -327,7 +327,7 @@ def bits(nats):
 
     Notes
     -----
-    Source: Cover & Thomas (2006), section 2.1. Identity: ``gaussian.bits``.
+    Source: Cover & Thomas (2006), section 2.1. Identity: :eq:`eq-gaussian.bits`.
 
     Examples
     --------
@@ -366,7 +366,7 @@ def linear_combination(a, p, b, q, cov=0.0):
     Notes
     -----
     Source: Sohl-Dickstein et al. (2015), appendix B, uses it at each step.
-    Identity: ``gaussian.linear_combination``.
+    Identity: :eq:`eq-gaussian.linear_combination`.
 
     Examples
     --------
@@ -405,7 +405,7 @@ def from_natural(precision, precision_mean):
 
     Notes
     -----
-    Source: Bishop (2006), eq. 2.70 and 2.71. Identity: ``gaussian.from_natural``.
+    Source: Bishop (2006), eq. 2.70 and 2.71. Identity: :eq:`eq-gaussian.from_natural`.
 
     Examples
     --------
@@ -440,7 +440,7 @@ def product(p, q):
 
     Notes
     -----
-    Source: Petersen & Pedersen (2012), section 8.1.8. Identity: ``gaussian.product``.
+    Source: Petersen & Pedersen (2012), section 8.1.8. Identity: :eq:`eq-gaussian.product`.
 
     Examples
     --------
@@ -473,8 +473,8 @@ class FullGaussian:
 
     Notes
     -----
-    Identities: ``gaussian.full_log_density``, ``gaussian.full_entropy``, ``gaussian.full_sample``,
-    ``gaussian.condition``.
+    Identities: :eq:`eq-gaussian.full_log_density`, :eq:`eq-gaussian.full_entropy`, :eq:`eq-gaussian.full_sample`,
+    :eq:`eq-gaussian.condition`.
 
     Examples
     --------
@@ -526,7 +526,7 @@ class FullGaussian:
 
         Notes
         -----
-        Source: Bishop (2006), eq. 2.43. Identity: ``gaussian.full_log_density``.
+        Source: Bishop (2006), eq. 2.43. Identity: :eq:`eq-gaussian.full_log_density`.
         """
         x = points(x, "x")
         if x.shape[-1] != self.mean.size:
@@ -546,7 +546,7 @@ class FullGaussian:
 
         Notes
         -----
-        Source: Cover & Thomas (2006), theorem 8.4.1. Identity: ``gaussian.full_entropy``.
+        Source: Cover & Thomas (2006), theorem 8.4.1. Identity: :eq:`eq-gaussian.full_entropy`.
         """
         return float(0.5 * self.mean.size * (1 + LOG_2_PI) + np.log(np.diag(self._chol)).sum())
 
@@ -566,7 +566,7 @@ class FullGaussian:
 
         Notes
         -----
-        Identity: ``gaussian.full_sample``.
+        Identity: :eq:`eq-gaussian.full_sample`.
         """
         return self.mean + check_rng(rng).standard_normal((n, self.mean.size)) @ self._chol.T
 
@@ -595,7 +595,7 @@ class FullGaussian:
 
         Notes
         -----
-        Source: Bishop (2006), eq. 2.81 and 2.82. Identity: ``gaussian.condition``.
+        Source: Bishop (2006), eq. 2.81 and 2.82. Identity: :eq:`eq-gaussian.condition`.
         """
         known, value = np.asarray(known), points(value, "value")
         everything = np.arange(self.mean.size)
@@ -633,7 +633,7 @@ def full_kl(q, p):
 
     Notes
     -----
-    Source: Kullback (1959), ch. 9. Identity: ``gaussian.full_kl``.
+    Source: Kullback (1959), ch. 9. Identity: :eq:`eq-gaussian.full_kl`.
 
     Examples
     --------

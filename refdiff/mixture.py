@@ -94,7 +94,7 @@ class GaussianMixture:
 
         .. math:: \mathbb{E}[x] = \sum_k w_k m_k
 
-        Identity: ``mixture.moments``.
+        Identity: :eq:`eq-mixture.moments`.
         """
         return self.weights @ self.means
 
@@ -104,7 +104,7 @@ class GaussianMixture:
 
         .. math:: \operatorname{Var}[x] = \sum_k w_k \left(v_k + m_k^2\right) - \mathbb{E}[x]^2
 
-        Identity: ``mixture.moments``.
+        Identity: :eq:`eq-mixture.moments`.
         """
         return self.weights @ (self.variances + (self.means - self.mean) ** 2)
 
@@ -129,7 +129,7 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Bishop (2006), section 8.1.2. Identity: ``mixture.sample``.
+        Source: Bishop (2006), section 8.1.2. Identity: :eq:`eq-mixture.sample`.
         """
         n = count(n, "n")
         k = check_rng(rng).choice(len(self.weights), size=n, p=self.weights)
@@ -161,7 +161,7 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Bishop (2006), eq. 2.188. Identity: ``mixture.log_density``.
+        Source: Bishop (2006), eq. 2.188. Identity: :eq:`eq-mixture.log_density`.
 
         Examples
         --------
@@ -192,7 +192,7 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: differentiating the density. Identity: ``mixture.score``.
+        Source: differentiating the density. Identity: :eq:`eq-mixture.score`.
 
         Examples
         --------
@@ -233,7 +233,7 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Trefethen & Weideman (2014), section 5. Identity: ``mixture.expectation``.
+        Source: Trefethen & Weideman (2014), section 5. Identity: :eq:`eq-mixture.expectation`.
 
         Examples
         --------
@@ -290,7 +290,7 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Cover & Thomas (2006), eq. 8.1. Identity: ``mixture.entropy``.
+        Source: Cover & Thomas (2006), eq. 8.1. Identity: :eq:`eq-mixture.entropy`.
 
         Examples
         --------
@@ -322,7 +322,8 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: the marginal of Ho, Jain & Abbeel (2020), eq. 4, integrated over x_0. Identity: ``mixture.diffused``.
+        Source: the marginal of Ho, Jain & Abbeel (2020), eq. 4, integrated over x_0.
+        Identity: :eq:`eq-mixture.diffused`.
         """
         t = schedule.index(t, least=0)
         if np.ndim(t):
@@ -353,8 +354,8 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Vincent (2011); Ho, Jain & Abbeel (2020), section 3.2. Identities: ``mixture.denoiser``,
-        ``mixture.loss_floor``.
+        Source: Vincent (2011); Ho, Jain & Abbeel (2020), section 3.2. Identities: :eq:`eq-mixture.denoiser`,
+        :eq:`eq-mixture.loss_floor`.
         """
 
         def denoiser(x_t, t):
@@ -397,7 +398,7 @@ class GaussianMixture:
         Notes
         -----
         Source: the law of total variance; the last form is that of Bao et al. (2022), theorem 1.
-        Identity: ``mixture.eps_loss``.
+        Identity: :eq:`eq-mixture.eps_loss`.
 
         Examples
         --------
@@ -436,8 +437,8 @@ class GaussianMixture:
 
         Notes
         -----
-        Source: Bayes' rule within each component, Bishop (2006), eq. 2.116. Identities: ``mixture.posterior_x_0``,
-        ``mixture.loss_floor``.
+        Source: Bayes' rule within each component, Bishop (2006), eq. 2.116. Identities: :eq:`eq-mixture.posterior_x_0`,
+        :eq:`eq-mixture.loss_floor`.
         """
         x_t = self._points(x_t, "x_t")
         t = schedule.index(t, x_t)
@@ -473,7 +474,7 @@ class GaussianMixture:
         Notes
         -----
         Source: Sohl-Dickstein et al. (2015), section 2.2; Ho, Jain & Abbeel (2020), eq. 6, integrated over x_0.
-        Identities: ``mixture.reverse_kernel``, ``mixture.gaussian_limit``.
+        Identities: :eq:`eq-mixture.reverse_kernel`, :eq:`eq-mixture.gaussian_limit`.
         """
         x_t = self._points(x_t, "x_t")
         origin = self.posterior_x_0(schedule, x_t, t)
@@ -513,7 +514,7 @@ class PointwiseMixture:
 
         .. math:: \mathbb{E}[y \mid x] = \sum_k r_k m_k
 
-        Identity: ``mixture.pointwise_moments``.
+        Identity: :eq:`eq-mixture.pointwise_moments`.
         """
         return np.sum(self.weights[..., None] * self.means, axis=-2)
 
@@ -523,7 +524,7 @@ class PointwiseMixture:
 
         .. math:: \operatorname{Var}[y \mid x] = \sum_k r_k \left(v_k + (m_k - \mathbb{E}[y \mid x])^2\right)
 
-        Identity: ``mixture.pointwise_moments``.
+        Identity: :eq:`eq-mixture.pointwise_moments`.
         """
         spread = self.variances + (self.means - self.mean[..., None, :]) ** 2
         return np.sum(self.weights[..., None] * spread, axis=-2)
@@ -544,7 +545,7 @@ class PointwiseMixture:
 
         Notes
         -----
-        Source: Bishop (2006), section 5.6. Identity: ``mixture.pointwise_log_density``.
+        Source: Bishop (2006), section 5.6. Identity: :eq:`eq-mixture.pointwise_log_density`.
         """
         return log_sum_exp(log_components(points(y, "y"), self.weights, self.means, self.variances))
 
@@ -568,7 +569,7 @@ class PointwiseMixture:
 
         Notes
         -----
-        Source: Bishop (2006), section 8.1.2. Identity: ``mixture.pointwise_sample``.
+        Source: Bishop (2006), section 8.1.2. Identity: :eq:`eq-mixture.pointwise_sample`.
         """
         u = check_rng(rng).random(self.weights.shape[:-1])
         below = np.cumsum(self.weights, axis=-1)[..., :-1] < u[..., None]  # the last edge is 1 but for rounding

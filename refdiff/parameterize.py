@@ -59,7 +59,7 @@ def x_0_from_eps(schedule, x_t, eps, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 15. Identity: ``parameterize.x_0_from_eps``.
+    Source: Ho, Jain & Abbeel (2020), eq. 15. Identity: :eq:`eq-parameterize.x_0_from_eps`.
     """
     x_t, eps, signal, noise, t = _rates(schedule, x_t, t, eps=eps)
     require_signal(schedule, t)
@@ -89,7 +89,7 @@ def eps_from_x_0(schedule, x_t, x_0, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: ``parameterize.eps_from_x_0``.
+    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: :eq:`eq-parameterize.eps_from_x_0`.
     """
     x_t, x_0, signal, noise, _ = _rates(schedule, x_t, t, x_0=x_0)
     return (x_t - signal * x_0) / noise
@@ -119,7 +119,7 @@ def v_from_eps(schedule, x_t, eps, t):
 
     Notes
     -----
-    Source: Salimans & Ho (2022), appendix D. Identity: ``parameterize.v_from_eps``.
+    Source: Salimans & Ho (2022), appendix D. Identity: :eq:`eq-parameterize.v_from_eps`.
     """
     x_t, eps, signal, noise, t = _rates(schedule, x_t, t, eps=eps)
     require_signal(schedule, t)
@@ -149,7 +149,7 @@ def eps_from_v(schedule, x_t, v, t):
 
     Notes
     -----
-    Source: Salimans & Ho (2022), appendix D. Identity: ``parameterize.eps_from_v``.
+    Source: Salimans & Ho (2022), appendix D. Identity: :eq:`eq-parameterize.eps_from_v`.
     """
     x_t, v, signal, noise, _ = _rates(schedule, x_t, t, v=v)
     return noise * x_t + signal * v
@@ -178,7 +178,7 @@ def x_0_from_v(schedule, x_t, v, t):
 
     Notes
     -----
-    Source: Salimans & Ho (2022), appendix D. Identity: ``parameterize.x_0_from_v``.
+    Source: Salimans & Ho (2022), appendix D. Identity: :eq:`eq-parameterize.x_0_from_v`.
     """
     x_t, v, signal, noise, _ = _rates(schedule, x_t, t, v=v)
     return signal * x_t - noise * v
@@ -207,7 +207,7 @@ def v_from_x_0(schedule, x_t, x_0, t):
 
     Notes
     -----
-    Source: Salimans & Ho (2022), appendix D. Identity: ``parameterize.v_from_x_0``.
+    Source: Salimans & Ho (2022), appendix D. Identity: :eq:`eq-parameterize.v_from_x_0`.
     """
     x_t, x_0, signal, noise, _ = _rates(schedule, x_t, t, x_0=x_0)
     return (signal * x_t - x_0) / noise
@@ -238,7 +238,7 @@ def score_from_eps(schedule, x_t, eps, t):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9; Song et al. (2021), section 3. Identity: ``parameterize.score_from_eps``.
+    Source: Vincent (2011), eq. 9; Song et al. (2021), section 3. Identity: :eq:`eq-parameterize.score_from_eps`.
     """
     _, eps, _, noise, _ = _rates(schedule, x_t, t, eps=eps)
     return -eps / noise
@@ -267,7 +267,7 @@ def eps_from_score(schedule, x_t, score, t):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9. Identity: ``parameterize.eps_from_score``.
+    Source: Vincent (2011), eq. 9. Identity: :eq:`eq-parameterize.eps_from_score`.
     """
     _, score, _, noise, _ = _rates(schedule, x_t, t, score=score)
     return -noise * score
@@ -296,7 +296,7 @@ def x_0_from_score(schedule, x_t, score, t):
 
     Notes
     -----
-    Source: Robbins (1956); Efron (2011), eq. 1.4. Identity: ``parameterize.x_0_from_score``.
+    Source: Robbins (1956); Efron (2011), eq. 1.4. Identity: :eq:`eq-parameterize.x_0_from_score`.
     """
     return x_0_from_eps(schedule, x_t, eps_from_score(schedule, x_t, score, t), t)
 
@@ -324,7 +324,7 @@ def score_from_x_0(schedule, x_t, x_0, t):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9. Identity: ``parameterize.score_from_x_0``.
+    Source: Vincent (2011), eq. 9. Identity: :eq:`eq-parameterize.score_from_x_0`.
     """
     return score_from_eps(schedule, x_t, eps_from_x_0(schedule, x_t, x_0, t), t)
 
@@ -352,7 +352,7 @@ def mean_from_eps(schedule, x_t, eps, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 11. Identity: ``parameterize.mean_from_eps``.
+    Source: Ho, Jain & Abbeel (2020), eq. 11. Identity: :eq:`eq-parameterize.mean_from_eps`.
     """
     return posterior_from_eps(schedule, eps, x_t, t).mean
 
@@ -380,7 +380,7 @@ def eps_from_mean(schedule, x_t, mean, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 11, solved for eps. Identity: ``parameterize.eps_from_mean``.
+    Source: Ho, Jain & Abbeel (2020), eq. 11, solved for eps. Identity: :eq:`eq-parameterize.eps_from_mean`.
     """
     x_t, mean, _, noise, t = _rates(schedule, x_t, t, mean=mean)
     require_signal(schedule, t)
@@ -411,7 +411,7 @@ def mean_from_x_0(schedule, x_t, x_0, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 7. Identity: ``parameterize.mean_from_x_0``.
+    Source: Ho, Jain & Abbeel (2020), eq. 7. Identity: :eq:`eq-parameterize.mean_from_x_0`.
     """
     return posterior(schedule, x_0, x_t, t).mean
 
@@ -440,7 +440,7 @@ def x_0_from_mean(schedule, x_t, mean, t):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 7, solved for x_0. Identity: ``parameterize.x_0_from_mean``.
+    Source: Ho, Jain & Abbeel (2020), eq. 7, solved for x_0. Identity: :eq:`eq-parameterize.x_0_from_mean`.
     """
     x_t, mean, _, _, t = _rates(schedule, x_t, t, mean=mean)
     one_minus_alpha_bar = schedule.one_minus_alpha_bar

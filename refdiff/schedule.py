@@ -107,9 +107,10 @@ class Schedule:
 
         Notes
         -----
-        Source: Ho, Jain & Abbeel (2020), section 2 and eq. 7. Identities: ``schedule.alpha_bar``,
-        ``schedule.one_minus_alpha_bar``, ``schedule.rates``, ``schedule.snr``, ``schedule.beta_tilde``,
-        ``schedule.limit``.
+        Source: Ho, Jain & Abbeel (2020), section 2 and eq. 7. Identities: :eq:`eq-schedule.alpha_bar`,
+        :eq:`eq-schedule.one_minus_alpha_bar`, :eq:`eq-schedule.rates`, :eq:`eq-schedule.snr`,
+        :eq:`eq-schedule.beta_tilde`,
+        :eq:`eq-schedule.limit`.
 
         Examples
         --------
@@ -175,7 +176,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Ho, Jain & Abbeel (2020), section 4. Identity: ``schedule.linear``.
+        Source: Ho, Jain & Abbeel (2020), section 4. Identity: :eq:`eq-schedule.linear`.
 
         Examples
         --------
@@ -194,7 +195,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Rombach et al. (2022), as in their published code. Identity: ``schedule.scaled_linear``.
+        Source: Rombach et al. (2022), as in their published code. Identity: :eq:`eq-schedule.scaled_linear`.
         """
         T = count(T, "T")
         _warn_of_quoted_range("scaled_linear", T, (beta_1, beta_T) == (0.00085, 0.012))
@@ -212,7 +213,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Nichol & Dhariwal (2021), eq. 17. Identity: ``schedule.cosine``.
+        Source: Nichol & Dhariwal (2021), eq. 17. Identity: :eq:`eq-schedule.cosine`.
         """
         T = count(T, "T")
         s, max_beta = float(real(s, "s")), float(real(max_beta, "max_beta"))
@@ -234,7 +235,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Xu et al. (2022), GeoDiff, section 5, as in their published code. Identity: ``schedule.sigmoid``.
+        Source: Xu et al. (2022), GeoDiff, section 5, as in their published code. Identity: :eq:`eq-schedule.sigmoid`.
         """
         T = count(T, "T")
         _warn_of_quoted_range("sigmoid", T, (beta_1, beta_T) == (1e-4, 0.02))
@@ -250,7 +251,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Sohl-Dickstein et al. (2015), section 2.4.1. Identity: ``schedule.constant``.
+        Source: Sohl-Dickstein et al. (2015), section 2.4.1. Identity: :eq:`eq-schedule.constant`.
 
         Examples
         --------
@@ -270,7 +271,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Sohl-Dickstein et al. (2015), section 2.4.1. Identity: ``schedule.reciprocal``.
+        Source: Sohl-Dickstein et al. (2015), section 2.4.1. Identity: :eq:`eq-schedule.reciprocal`.
 
         Examples
         --------
@@ -293,7 +294,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Song et al. (2021), eq. 32 and 33. Identity: ``schedule.vp``.
+        Source: Song et al. (2021), eq. 32 and 33. Identity: :eq:`eq-schedule.vp`.
 
         Examples
         --------
@@ -333,7 +334,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Nichol & Dhariwal (2021), section 4. Identity: ``schedule.respace``.
+        Source: Nichol & Dhariwal (2021), section 4. Identity: :eq:`eq-schedule.respace`.
 
         Examples
         --------
@@ -363,7 +364,7 @@ class Schedule:
 
         Notes
         -----
-        Source: Lin et al. (2024), Algorithm 1. Identity: ``schedule.zero_terminal_snr``.
+        Source: Lin et al. (2024), Algorithm 1. Identity: :eq:`eq-schedule.zero_terminal_snr`.
         """
         if self.T == 1:
             raise ValueError("zero_terminal_snr needs T >= 2; got T = 1, whose alpha_bar_1 is also the last.")
@@ -402,7 +403,7 @@ class Schedule:
 
         Notes
         -----
-        Source: the convention of this library. Identity: ``schedule.index``.
+        Source: the convention of this library. Identity: :eq:`eq-schedule.index`.
 
         Examples
         --------

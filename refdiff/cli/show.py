@@ -36,7 +36,7 @@ def run(args):
     if args.key not in verify.CATALOGUE:
         raise no_such(args.key, verify.CATALOGUE, verify.ERRATA)
     identity = verify.CATALOGUE[args.key]
-    print(f"{identity.key}\n\n  {identity.states}\n\nSource: {identity.source}\n")
+    print(f"{identity.key}    (its label in the book: eq-{identity.key})\n\n  {identity.states}\n\nSource: {identity.source}\n")
     for dotted in identity.judges:
         print(f"--- the code judged: {dotted}\n\n{code_of(dotted)}")
     print(f"--- the evidence\n\n{identity.why}\n\n{textwrap.dedent(identity.code)}")

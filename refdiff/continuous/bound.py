@@ -58,7 +58,7 @@ def diffusion_loss(sde, denoiser, x_0, rng, start, stop=1.0):
 
     Notes
     -----
-    Source: Kingma et al. (2021), section 5. Identity: ``continuous.diffusion_loss``.
+    Source: Kingma et al. (2021), section 5. Identity: :eq:`eq-continuous.diffusion_loss`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     high, low = _log_snr_ends(sde, start, stop)
@@ -113,7 +113,7 @@ def mixture_diffusion_loss(sde, mixture, start, stop=1.0, *, tolerance=1e-9):
     Notes
     -----
     Source: Kingma et al. (2021), section 5.1; Guo, Shamai & Verdú (2005), theorem 1, for the information.
-    Identity: ``continuous.mixture_diffusion_loss``.
+    Identity: :eq:`eq-continuous.mixture_diffusion_loss`.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def mixture_bound(sde, mixture, start, stop=1.0, *, tolerance=1e-9):
 
     Notes
     -----
-    Source: Kingma et al. (2021), sections 3.5 and 5. Identity: ``continuous.mixture_bound``.
+    Source: Kingma et al. (2021), sections 3.5 and 5. Identity: :eq:`eq-continuous.mixture_bound`.
 
     Examples
     --------

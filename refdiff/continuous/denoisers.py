@@ -45,7 +45,7 @@ def score_from_denoiser(sde, denoiser):
     Notes
     -----
     Source: Vincent (2011), eq. 9, in continuous time Song et al. (2021), eq. 7.
-    Identity: ``continuous.score_from_denoiser``.
+    Identity: :eq:`eq-continuous.score_from_denoiser`.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def denoiser_between_steps(denoiser, T):
 
     Notes
     -----
-    Source: the definition of linear interpolation. Identity: ``continuous.denoiser_between_steps``.
+    Source: the definition of linear interpolation. Identity: :eq:`eq-continuous.denoiser_between_steps`.
 
     Examples
     --------

@@ -45,7 +45,7 @@ def diffused(sde, mixture, s):
 
     Notes
     -----
-    Source: the marginal of Song et al. (2021), eq. 29, integrated over x_0. Identity: ``continuous.diffused``.
+    Source: the marginal of Song et al. (2021), eq. 29, integrated over x_0. Identity: :eq:`eq-continuous.diffused`.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def ideal_score(sde, mixture):
 
     Notes
     -----
-    Source: differentiating :func:`diffused`. Identity: ``continuous.ideal_score``.
+    Source: differentiating :func:`diffused`. Identity: :eq:`eq-continuous.ideal_score`.
     """
     _check_mixture(mixture)
 
@@ -142,7 +142,7 @@ def ideal_score_divergence(sde, mixture):
 
     Notes
     -----
-    Source: differentiating :func:`ideal_score`. Identity: ``continuous.ideal_score_divergence``.
+    Source: differentiating :func:`ideal_score`. Identity: :eq:`eq-continuous.ideal_score_divergence`.
     """
     _check_mixture(mixture)
 
@@ -184,7 +184,7 @@ def log_density_rate(sde, mixture, x, s):
 
     Notes
     -----
-    Source: Särkkä & Solin (2019), eq. 5.50 and 5.51, in each component. Identity: ``continuous.log_density_rate``.
+    Source: Särkkä & Solin (2019), eq. 5.50 and 5.51, in each component. Identity: :eq:`eq-continuous.log_density_rate`.
     """
     _check_mixture(mixture)
     pull, s = _Pull(sde, mixture, x, s), times(s, points(x, "x"))
@@ -226,7 +226,7 @@ def fokker_planck(sde, score, divergence, x, s):
 
     Notes
     -----
-    Source: Särkkä & Solin (2019), theorem 5.4. Identity: ``continuous.fokker_planck``.
+    Source: Särkkä & Solin (2019), theorem 5.4. Identity: :eq:`eq-continuous.fokker_planck`.
     """
     x, s_x, gradient = score_at(score, x, s)
     check_divergence(divergence)
@@ -294,7 +294,7 @@ def reverse_drift(sde, score, x, s):
 
     Notes
     -----
-    Source: Anderson (1982); Song et al. (2021), eq. 6. Identity: ``continuous.reverse_drift``.
+    Source: Anderson (1982); Song et al. (2021), eq. 6. Identity: :eq:`eq-continuous.reverse_drift`.
 
     Examples
     --------
@@ -333,7 +333,7 @@ def probability_flow_drift(sde, score, x, s):
 
     Notes
     -----
-    Source: Song et al. (2021), eq. 13. Identity: ``continuous.probability_flow_drift``.
+    Source: Song et al. (2021), eq. 13. Identity: :eq:`eq-continuous.probability_flow_drift`.
 
     Examples
     --------

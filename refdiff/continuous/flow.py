@@ -49,7 +49,7 @@ def divergence(score, x, s, step=STEP):
 
     Notes
     -----
-    Source: Abramowitz & Stegun (1964), table 25.2. Identity: ``continuous.divergence``.
+    Source: Abramowitz & Stegun (1964), table 25.2. Identity: :eq:`eq-continuous.divergence`.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def hutchinson(score, x, s, probes, step=STEP):
 
     Notes
     -----
-    Source: Hutchinson (1990); Song et al. (2021), eq. 40. Identity: ``continuous.hutchinson``.
+    Source: Hutchinson (1990); Song et al. (2021), eq. 40. Identity: :eq:`eq-continuous.hutchinson`.
     """
     check_score(score)
     x, probes, step = points(x, "x"), points(probes, "probes"), one_number(step, "step")
@@ -185,7 +185,7 @@ def probability_flow(sde, score, x, start=1.0, stop=0.0, *, tolerance=1e-8):
 
     Notes
     -----
-    Source: Song et al. (2021), section 4.3. Identity: ``continuous.probability_flow``.
+    Source: Song et al. (2021), section 4.3. Identity: :eq:`eq-continuous.probability_flow`.
 
     Examples
     --------
@@ -260,7 +260,7 @@ def probability_flow_log_density(
     Notes
     -----
     Source: Chen et al. (2018), theorem 1; Song et al. (2021), eq. 39.
-    Identity: ``continuous.probability_flow_log_density``.
+    Identity: :eq:`eq-continuous.probability_flow_log_density`.
 
     Examples
     --------

@@ -70,7 +70,7 @@ def even_times(steps, start=1.0, stop=1e-3):
 
     Notes
     -----
-    Source: the convention of Song et al. (2021), whose code stops at 1e-3. Identity: ``continuous.grids``.
+    Source: the convention of Song et al. (2021), whose code stops at 1e-3. Identity: :eq:`eq-continuous.grids`.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def log_snr_times(sde, steps, start=1.0, stop=1e-3):
 
     Notes
     -----
-    Source: Lu et al. (2022), whose lambda is half of this one. Identity: ``continuous.grids``.
+    Source: Lu et al. (2022), whose lambda is half of this one. Identity: :eq:`eq-continuous.grids`.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def edm_times(sde, steps, start=1.0, stop=1e-3, *, rho=7.0):
 
     Notes
     -----
-    Source: Karras et al. (2022), eq. 5. Identity: ``continuous.grids``.
+    Source: Karras et al. (2022), eq. 5. Identity: :eq:`eq-continuous.grids`.
 
     Examples
     --------

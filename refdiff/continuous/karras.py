@@ -44,7 +44,7 @@ def edm_path(sde, score, x, rng, times, churn=0.0, inflation=1.0):
 
     Notes
     -----
-    Source: Karras et al. (2022), Algorithm 2. Identity: ``continuous.edm``.
+    Source: Karras et al. (2022), Algorithm 2. Identity: :eq:`eq-continuous.edm`.
     """
     check_score(score)
     x, rng, times = table(x, "x"), check_rng(rng), check_times(times)
@@ -134,7 +134,7 @@ def edm(sde, score, x, rng, times, churn=0.0, inflation=1.0, *, progress=None):
 
     Notes
     -----
-    Source: Karras et al. (2022), Algorithm 2. Identity: ``continuous.edm``.
+    Source: Karras et al. (2022), Algorithm 2. Identity: :eq:`eq-continuous.edm`.
 
     Examples
     --------

@@ -73,7 +73,7 @@ def euler_maruyama_transition(sde, score, x, u, s):
     Notes
     -----
     Source: Maruyama (1955), for the equation of Anderson (1982); Song et al. (2021), section 4.1.
-    Identity: ``continuous.euler_maruyama_transition``.
+    Identity: :eq:`eq-continuous.euler_maruyama_transition`.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def euler_maruyama_path(sde, score, x, rng, times):
 
     Notes
     -----
-    Source: Maruyama (1955); Song et al. (2021), section 4.1. Identity: ``continuous.euler_maruyama``.
+    Source: Maruyama (1955); Song et al. (2021), section 4.1. Identity: :eq:`eq-continuous.euler_maruyama`.
     """
     check_score(score)
     x, rng, times = table(x, "x"), check_rng(rng), check_times(times)
@@ -168,7 +168,7 @@ def euler_maruyama(sde, score, x, rng, times, *, progress=None):
 
     Notes
     -----
-    Source: Maruyama (1955); Song et al. (2021), section 4.1. Identity: ``continuous.euler_maruyama``.
+    Source: Maruyama (1955); Song et al. (2021), section 4.1. Identity: :eq:`eq-continuous.euler_maruyama`.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def euler_path(sde, score, x, times):
 
     Notes
     -----
-    Source: Euler (1768); Song et al. (2021), section 4.3. Identity: ``continuous.euler``.
+    Source: Euler (1768); Song et al. (2021), section 4.3. Identity: :eq:`eq-continuous.euler`.
     """
     check_score(score)
     x, times = table(x, "x"), check_times(times)
@@ -249,7 +249,7 @@ def euler(sde, score, x, times, *, progress=None):
 
     Notes
     -----
-    Source: Euler (1768); Song et al. (2021), section 4.3. Identity: ``continuous.euler``.
+    Source: Euler (1768); Song et al. (2021), section 4.3. Identity: :eq:`eq-continuous.euler`.
 
     Examples
     --------
@@ -284,7 +284,7 @@ def heun_path(sde, score, x, times):
 
     Notes
     -----
-    Source: Heun (1900); Karras et al. (2022), Algorithm 1. Identity: ``continuous.heun``.
+    Source: Heun (1900); Karras et al. (2022), Algorithm 1. Identity: :eq:`eq-continuous.heun`.
     """
     check_score(score)
     x, times = table(x, "x"), check_times(times)
@@ -333,7 +333,7 @@ def heun(sde, score, x, times, *, progress=None):
 
     Notes
     -----
-    Source: Heun (1900); Karras et al. (2022), Algorithm 1. Identity: ``continuous.heun``.
+    Source: Heun (1900); Karras et al. (2022), Algorithm 1. Identity: :eq:`eq-continuous.heun`.
 
     Examples
     --------
@@ -372,7 +372,7 @@ def predictor_corrector_path(sde, score, x, rng, times, h, corrections=1):
 
     Notes
     -----
-    Source: Song et al. (2021), section 4.2 and Algorithm 1. Identity: ``continuous.predictor_corrector``.
+    Source: Song et al. (2021), section 4.2 and Algorithm 1. Identity: :eq:`eq-continuous.predictor_corrector`.
     """
     check_score(score)
     x, rng, times = table(x, "x"), check_rng(rng), check_times(times)
@@ -437,7 +437,7 @@ def predictor_corrector(sde, score, x, rng, times, h, corrections=1, *, progress
 
     Notes
     -----
-    Source: Song et al. (2021), section 4.2 and Algorithm 1. Identity: ``continuous.predictor_corrector``.
+    Source: Song et al. (2021), section 4.2 and Algorithm 1. Identity: :eq:`eq-continuous.predictor_corrector`.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class _Linear:
 
         Notes
         -----
-        Source: Song et al. (2021), eq. 30 and 32. Identity: ``continuous.drift``.
+        Source: Song et al. (2021), eq. 30 and 32. Identity: :eq:`eq-continuous.drift`.
         """
         x = points(x, "x")
         return self.drift_rate(times(s, x)) * x
@@ -80,7 +80,7 @@ class _Linear:
 
         .. math:: \sigma_s = \sqrt{\operatorname{Var}[x_s \mid x_0]}
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return np.sqrt(self.var(s))
 
@@ -101,7 +101,7 @@ class _Linear:
 
         Notes
         -----
-        Source: Song et al. (2021), eq. 29. Identity: ``continuous.transition``.
+        Source: Song et al. (2021), eq. 29. Identity: :eq:`eq-continuous.transition`.
         """
         x_0 = points(x_0, "x_0")
         s = times(s, x_0)
@@ -133,7 +133,7 @@ class _Linear:
 
         Notes
         -----
-        Source: Kingma et al. (2021), appendix A. Identity: ``continuous.transition``.
+        Source: Kingma et al. (2021), appendix A. Identity: :eq:`eq-continuous.transition`.
 
         Examples
         --------
@@ -158,7 +158,7 @@ class _Beta(_Linear):
 
         .. math:: \beta(s) = \beta_{\min} + s\,(\beta_{\max} - \beta_{\min})
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return self.beta_min + times(s) * (self.beta_max - self.beta_min)
 
@@ -167,7 +167,7 @@ class _Beta(_Linear):
 
         .. math:: B(s) = \int_0^s \beta(r)\,dr = \beta_{\min}\,s + \tfrac12 s^2\,(\beta_{\max} - \beta_{\min})
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return self._between(0.0, times(s))
 
@@ -188,7 +188,7 @@ class _Beta(_Linear):
 
         .. math:: f(s) = -\tfrac12\beta(s)
 
-        Identity: ``continuous.drift``.
+        Identity: :eq:`eq-continuous.drift`.
         """
         return -0.5 * self.beta(s)
 
@@ -197,7 +197,7 @@ class _Beta(_Linear):
 
         .. math:: a_s = e^{-B(s)/2} = \sqrt{\bar\alpha(s)}
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return np.exp(-0.5 * self.integral(s))
 
@@ -217,7 +217,7 @@ class _Beta(_Linear):
 
         Notes
         -----
-        Source: Song et al. (2021), appendix C. Identity: ``continuous.prior``.
+        Source: Song et al. (2021), appendix C. Identity: :eq:`eq-continuous.prior`.
         """
         return Gaussian(np.zeros(count(d, "d")), 1.0)
 
@@ -258,7 +258,7 @@ class VP(_Beta):
 
         .. math:: g(s) = \sqrt{\beta(s)}
 
-        Identity: ``continuous.diffusion``.
+        Identity: :eq:`eq-continuous.diffusion`.
         """
         return np.sqrt(self.beta(s))
 
@@ -267,7 +267,7 @@ class VP(_Beta):
 
         .. math:: \sigma_s^2 = 1 - e^{-B(s)} = 1 - \bar\alpha(s)
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return 0.0 - np.expm1(-self.integral(s))
 
@@ -281,7 +281,7 @@ class VP(_Beta):
 
         It falls at the rate g(s)^2 / sigma_s^2, for all three equations.
 
-        Identity: ``continuous.log_snr``.
+        Identity: :eq:`eq-continuous.log_snr`.
         """
         with np.errstate(divide="ignore"):
             return -self.integral(s) - np.log(self.var(s))
@@ -308,7 +308,7 @@ class VP(_Beta):
 
         Notes
         -----
-        Source: solving the definitions. Identity: ``continuous.log_snr``.
+        Source: solving the definitions. Identity: :eq:`eq-continuous.log_snr`.
         """
         return _reached(self._time_of(np.logaddexp(0.0, -real(log_snr, "log_snr"))), log_snr)
 
@@ -337,7 +337,7 @@ class VP(_Beta):
 
         Notes
         -----
-        Source: Song et al. (2021), appendix B, eq. 22 to 25. Identity: ``continuous.chain_limit``.
+        Source: Song et al. (2021), appendix B, eq. 22 to 25. Identity: :eq:`eq-continuous.chain_limit`.
 
         Examples
         --------
@@ -387,7 +387,7 @@ class SubVP(_Beta):
 
         .. math:: g(s) = \sqrt{\beta(s)\left(1 - e^{-2B(s)}\right)}
 
-        Identity: ``continuous.diffusion``.
+        Identity: :eq:`eq-continuous.diffusion`.
         """
         return np.sqrt(self.beta(s) * -np.expm1(-2 * self.integral(s)))
 
@@ -396,7 +396,7 @@ class SubVP(_Beta):
 
         .. math:: \sigma_s = 1 - e^{-B(s)}
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return 0.0 - np.expm1(-self.integral(s))
 
@@ -405,7 +405,7 @@ class SubVP(_Beta):
 
         .. math:: \sigma_s^2 = \left(1 - e^{-B(s)}\right)^2
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return self.noise_rate(s) ** 2
 
@@ -418,7 +418,7 @@ class SubVP(_Beta):
 
         .. math:: \lambda(s) = \log\frac{a_s^2}{\sigma_s^2} = -B(s) - 2\log\left(1 - e^{-B(s)}\right)
 
-        Identity: ``continuous.log_snr``.
+        Identity: :eq:`eq-continuous.log_snr`.
         """
         with np.errstate(divide="ignore"):
             return -self.integral(s) - 2 * np.log(self.noise_rate(s))
@@ -446,7 +446,7 @@ class SubVP(_Beta):
 
         Notes
         -----
-        Source: solving the definitions. Identity: ``continuous.log_snr``.
+        Source: solving the definitions. Identity: :eq:`eq-continuous.log_snr`.
         """
         log_snr = real(log_snr, "log_snr")
         # sigma = 2 / (1 + root) with the root scaled by e^(-lambda/2), which does not overflow where lambda is large
@@ -502,7 +502,7 @@ class VE(_Linear):
 
         .. math:: \sigma(s) = \sigma_{\min}\left(\frac{\sigma_{\max}}{\sigma_{\min}}\right)^s
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return self.sigma_min * np.exp(self._growth * times(s))
 
@@ -511,7 +511,7 @@ class VE(_Linear):
 
         .. math:: f(s) = 0
 
-        Identity: ``continuous.drift``.
+        Identity: :eq:`eq-continuous.drift`.
         """
         return np.zeros_like(times(s))
 
@@ -520,7 +520,7 @@ class VE(_Linear):
 
         .. math:: g(s) = \sqrt{\frac{d}{ds}\sigma(s)^2} = \sigma(s)\sqrt{2\log\frac{\sigma_{\max}}{\sigma_{\min}}}
 
-        Identity: ``continuous.diffusion``.
+        Identity: :eq:`eq-continuous.diffusion`.
         """
         return self.sigma(s) * np.sqrt(2 * self._growth)
 
@@ -529,7 +529,7 @@ class VE(_Linear):
 
         .. math:: a_s = 1
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return np.ones_like(times(s))
 
@@ -538,7 +538,7 @@ class VE(_Linear):
 
         .. math:: \sigma_s^2 = \sigma(s)^2 - \sigma_{\min}^2
 
-        Identity: ``continuous.rates``.
+        Identity: :eq:`eq-continuous.rates`.
         """
         return self._spread(0.0, times(s))
 
@@ -553,7 +553,7 @@ class VE(_Linear):
 
         .. math:: \lambda(s) = -\log\left(\sigma(s)^2 - \sigma_{\min}^2\right)
 
-        Identity: ``continuous.log_snr``.
+        Identity: :eq:`eq-continuous.log_snr`.
         """
         with np.errstate(divide="ignore"):
             return -np.log(self.var(s))
@@ -580,7 +580,7 @@ class VE(_Linear):
 
         Notes
         -----
-        Source: solving the definitions. Identity: ``continuous.log_snr``.
+        Source: solving the definitions. Identity: :eq:`eq-continuous.log_snr`.
         """
         log_snr = real(log_snr, "log_snr")
         return _reached(np.logaddexp(0.0, -log_snr - 2 * np.log(self.sigma_min)) / (2 * self._growth), log_snr)
@@ -604,7 +604,7 @@ class VE(_Linear):
 
         Notes
         -----
-        Source: Song et al. (2021), appendix C. Identity: ``continuous.prior``.
+        Source: Song et al. (2021), appendix C. Identity: :eq:`eq-continuous.prior`.
         """
         return Gaussian(np.zeros(count(d, "d")), self.sigma_max**2)
 

@@ -41,7 +41,7 @@ class Bound:
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.bits_per_dim``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: :eq:`eq-elbo.bits_per_dim`.
     """
 
     reconstruction: np.ndarray
@@ -64,7 +64,7 @@ class Bound:
 
     @property
     def total(self):
-        """The whole bound, shape (n,), in nats. Identity: ``elbo.bits_per_dim``."""
+        """The whole bound, shape (n,), in nats. Identity: :eq:`eq-elbo.bits_per_dim`."""
         return self.reconstruction + self.between + self.prior
 
     def bits_per_dim(self, std=None):
@@ -94,7 +94,7 @@ class Bound:
         Notes
         -----
         Source: Ho, Jain & Abbeel (2020), Table 1, which reports it; the change of units is that of a density,
-        Cover & Thomas (2006), eq. 8.71. Identity: ``elbo.bits_per_dim``.
+        Cover & Thomas (2006), eq. 8.71. Identity: :eq:`eq-elbo.bits_per_dim`.
 
         Examples
         --------

@@ -68,7 +68,7 @@ def random_step(
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), section 3.4; with pi_t, Nichol & Dhariwal (2021), eq. 18.
-    Identity: ``elbo.random_step``.
+    Identity: :eq:`eq-elbo.random_step`.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -109,7 +109,7 @@ def stratified_step(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
 
     Notes
     -----
-    Source: Kingma et al. (2021), appendix I, with one u for all points. Identity: ``elbo.stratified_step``.
+    Source: Kingma et al. (2021), appendix I, with one u for all points. Identity: :eq:`eq-elbo.stratified_step`.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -180,7 +180,7 @@ def mean_square_terms(
     Notes
     -----
     Source: Nichol & Dhariwal (2021), section 3.3, there from the last ten values at each t.
-    Identity: ``elbo.mean_square_terms``.
+    Identity: :eq:`eq-elbo.mean_square_terms`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -214,7 +214,7 @@ def loss_aware_probability(mean_square):
 
     Notes
     -----
-    Source: Nichol & Dhariwal (2021), eq. 18. Identity: ``elbo.loss_aware_probability``.
+    Source: Nichol & Dhariwal (2021), eq. 18. Identity: :eq:`eq-elbo.loss_aware_probability`.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def antithetic_form(schedule, denoiser, x_0, rng, variance="beta", decoder="gaus
 
     Notes
     -----
-    Source: Hammersley & Morton (1956), antithetic variates. Identity: ``elbo.antithetic_form``.
+    Source: Hammersley & Morton (1956), antithetic variates. Identity: :eq:`eq-elbo.antithetic_form`.
     """
     x_0, rng, T = table(x_0, "x_0"), check_rng(rng), schedule.T
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -365,7 +365,7 @@ def ladder(schedule, denoiser, x_0, rng, variance="beta", decoder_var="beta_1", 
     may never have been drawn.
 
     Source: the estimators' own, beside Ho, Jain & Abbeel (2020), section 3.4, Nichol & Dhariwal (2021), section 3.3,
-    and Kingma et al. (2021), appendix I. Identities: ``elbo.ladder``, ``elbo.ladder_variances``.
+    and Kingma et al. (2021), appendix I. Identities: :eq:`eq-elbo.ladder`, :eq:`eq-elbo.ladder_variances`.
     """
     x_0, rng, group = table(x_0, "x_0"), check_rng(rng), count(group, "group", least=2)
     check_choices(schedule, denoiser, x_0, variance, "gaussian", decoder_var, bins=2)

@@ -67,7 +67,7 @@ def undecomposed_on_chain(
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: ``elbo.pathwise``.
+    Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: :eq:`eq-elbo.pathwise`.
     """
     chain = _chain(schedule, chain)
     check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
@@ -114,7 +114,7 @@ def undecomposed(
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: ``elbo.undecomposed``.
+    Source: Ho, Jain & Abbeel (2020), eq. 3. Identity: :eq:`eq-elbo.undecomposed`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -176,7 +176,7 @@ def consistency_on_chain(
 
     Notes
     -----
-    Source: Luo (2022), eq. 41 to 44. Identity: ``elbo.pathwise``.
+    Source: Luo (2022), eq. 41 to 44. Identity: :eq:`eq-elbo.pathwise`.
     """
     chain, T = _chain(schedule, chain), schedule.T
     check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
@@ -218,7 +218,7 @@ def denoising_on_chain(schedule, denoiser, chain, variance="beta", decoder="gaus
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), appendix A; Luo (2022), eq. 47 to 57. Identity: ``elbo.pathwise``.
+    Source: Ho, Jain & Abbeel (2020), appendix A; Luo (2022), eq. 47 to 57. Identity: :eq:`eq-elbo.pathwise`.
     """
     chain, T = _chain(schedule, chain), schedule.T
     check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
@@ -267,7 +267,7 @@ def denoising_kl_on_chain(
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 5, which calls it Rao-Blackwellized. Identities:
-    ``elbo.denoising_kl_on_chain``, ``elbo.rao_blackwell``.
+    :eq:`eq-elbo.denoising_kl_on_chain`, :eq:`eq-elbo.rao_blackwell`.
     """
     chain, T = _chain(schedule, chain), schedule.T
     check_choices(schedule, denoiser, chain[0], variance, decoder, decoder_var, bins)
@@ -309,7 +309,7 @@ def consistency_terms(schedule, denoiser, x_0, rng, variance="beta"):
 
     Notes
     -----
-    Source: Luo (2022), eq. 44. Identity: ``elbo.consistency_terms``.
+    Source: Luo (2022), eq. 44. Identity: :eq:`eq-elbo.consistency_terms`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
@@ -354,7 +354,7 @@ def consistency_terms_integrated(schedule, denoiser, x_0, rng, variance="beta"):
 
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_terms_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: :eq:`eq-elbo.consistency_terms_integrated`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
@@ -413,7 +413,7 @@ def consistency_form(
 
     Notes
     -----
-    Source: Luo (2022), eq. 45, there with divergences that the terms are not. Identity: ``elbo.consistency_form``.
+    Source: Luo (2022), eq. 45, there with divergences that the terms are not. Identity: :eq:`eq-elbo.consistency_form`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -463,7 +463,7 @@ def consistency_form_integrated(
 
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_form_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: :eq:`eq-elbo.consistency_form_integrated`.
     """
     x_0, rng = table(x_0, "x_0"), check_rng(rng)
     check_choices(schedule, denoiser, x_0, variance, decoder, decoder_var, bins)
@@ -517,7 +517,7 @@ def denoising_terms(schedule, denoiser, x_0, rng, variance="beta", *, threads=1)
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.denoising_terms``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: :eq:`eq-elbo.denoising_terms`.
     """
     x_0, rng, threads = table(x_0, "x_0"), check_rng(rng), threads_to_use(threads)
     check_choices(schedule, denoiser, x_0, variance, "gaussian", "beta_1", bins=2)
@@ -601,7 +601,7 @@ def denoising_form(
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5. Identities: ``elbo.denoising_form``, ``elbo.entropy_plus_kl``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5. Identities: :eq:`eq-elbo.denoising_form`, :eq:`eq-elbo.entropy_plus_kl`.
 
     Examples
     --------

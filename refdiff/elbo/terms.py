@@ -34,7 +34,7 @@ def prior_term(schedule, x_0):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: ``elbo.prior_term``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5. Identity: :eq:`eq-elbo.prior_term`.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def denoising_term(schedule, denoiser, x_0, x_t, t, variance="beta"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5 and 8, with the constant. Identity: ``elbo.denoising_term``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5 and 8, with the constant. Identity: :eq:`eq-elbo.denoising_term`.
     """
     schedule.index(t, least=2)
     return kl(posterior(schedule, x_0, x_t, t), reverse.transition(schedule, denoiser, x_t, t, variance))
@@ -109,7 +109,7 @@ def kl_constant(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: the C of Ho, Jain & Abbeel (2020), eq. 8. Identity: ``elbo.kl_constant``.
+    Source: the C of Ho, Jain & Abbeel (2020), eq. 8. Identity: :eq:`eq-elbo.kl_constant`.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def consistency_term(schedule, denoiser, x_prev, x_t, x_next, t, variance="beta"
 
     Notes
     -----
-    Source: Luo (2022), eq. 45, there written as a divergence. Identity: ``elbo.consistency_term``.
+    Source: Luo (2022), eq. 45, there written as a divergence. Identity: :eq:`eq-elbo.consistency_term`.
     """
     t = _before_the_last(schedule, t)
     x_prev, x_t, x_next = points(x_prev, "x_prev"), points(x_t, "x_t"), points(x_next, "x_next")
@@ -199,7 +199,7 @@ def consistency_term_integrated(schedule, denoiser, x_prev, x_next, t, variance=
 
     Notes
     -----
-    Source: the tower rule on Luo (2022), eq. 44. Identity: ``elbo.consistency_term_integrated``.
+    Source: the tower rule on Luo (2022), eq. 44. Identity: :eq:`eq-elbo.consistency_term_integrated`.
     """
     t = _before_the_last(schedule, t)
     between = smoothing(schedule, x_prev, x_next, t)
@@ -243,7 +243,7 @@ def consistency_prior(schedule, x_prev):
 
     Notes
     -----
-    Source: Luo (2022), eq. 45. Identity: ``elbo.consistency_prior``.
+    Source: Luo (2022), eq. 45. Identity: :eq:`eq-elbo.consistency_prior`.
 
     Examples
     --------
@@ -284,7 +284,7 @@ def consistency_constant(schedule, t):
     Notes
     -----
     Source: E log q(x_t | x_{t-1}) - E log q(x_t | x_{t+1}, x_0), two Gaussian entropies.
-    Identity: ``elbo.consistency_constant``.
+    Identity: :eq:`eq-elbo.consistency_constant`.
 
     Examples
     --------
@@ -328,8 +328,8 @@ def reconstruction_term(schedule, denoiser, x_0, x_1, decoder="gaussian", decode
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5 and 13. Identities: ``elbo.reconstruction_gaussian``,
-    ``elbo.reconstruction_discretized``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5 and 13. Identities: :eq:`eq-elbo.reconstruction_gaussian`,
+    :eq:`eq-elbo.reconstruction_discretized`.
     """
     x_0, x_1 = points(x_0, "x_0"), points(x_1, "x_1")
     same_shape(x_0=x_0, x_1=x_1)
@@ -393,7 +393,7 @@ def discretized_log_likelihood(x, mean, std, bins=256):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 13. Identity: ``elbo.discretized_log_likelihood``.
+    Source: Ho, Jain & Abbeel (2020), eq. 13. Identity: :eq:`eq-elbo.discretized_log_likelihood`.
 
     Examples
     --------

@@ -38,7 +38,7 @@ def weight(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 12. Identity: ``elbo.weight``.
+    Source: Ho, Jain & Abbeel (2020), eq. 12. Identity: :eq:`eq-elbo.weight`.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def weight_x_0(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: Luo (2022), eq. 99. Identity: ``elbo.weight_x_0``.
+    Source: Luo (2022), eq. 99. Identity: :eq:`eq-elbo.weight_x_0`.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def weight_v(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: Salimans & Ho (2022), appendix D, whose v this is. Identity: ``elbo.weight_v``.
+    Source: Salimans & Ho (2022), appendix D, whose v this is. Identity: :eq:`eq-elbo.weight_v`.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def weight_mean(schedule, t, variance="beta"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 8. Identity: ``elbo.weight_mean``.
+    Source: Ho, Jain & Abbeel (2020), eq. 8. Identity: :eq:`eq-elbo.weight_mean`.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def weight_from_snr(schedule, t):
 
     Notes
     -----
-    Source: Kingma et al. (2021), eq. 13. Identity: ``elbo.weight_from_snr``.
+    Source: Kingma et al. (2021), eq. 13. Identity: :eq:`eq-elbo.weight_from_snr`.
 
     Examples
     --------
@@ -254,7 +254,7 @@ def min_snr_weight(schedule, t, gamma=5.0):
 
     Notes
     -----
-    Source: Hang et al. (2023), section 4.2. Identity: ``elbo.min_snr_weight``.
+    Source: Hang et al. (2023), section 4.2. Identity: :eq:`eq-elbo.min_snr_weight`.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def min_snr_weight_x_0(schedule, t, gamma=5.0):
 
     Notes
     -----
-    Source: Hang et al. (2023), section 3.4. Identity: ``elbo.min_snr_weight_x_0``.
+    Source: Hang et al. (2023), section 3.4. Identity: :eq:`eq-elbo.min_snr_weight_x_0`.
 
     Examples
     --------
@@ -326,7 +326,8 @@ def min_snr_weight_v(schedule, t, gamma=5.0):
 
     Notes
     -----
-    Source: Hang et al. (2023), section 4.2, with the v of Salimans & Ho (2022). Identity: ``elbo.min_snr_weight_v``.
+    Source: Hang et al. (2023), section 4.2, with the v of Salimans & Ho (2022).
+    Identity: :eq:`eq-elbo.min_snr_weight_v`.
 
     Examples
     --------
@@ -377,7 +378,7 @@ def simple_loss(schedule, denoiser, x_0, rng):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: ``elbo.simple_loss``.
+    Source: Ho, Jain & Abbeel (2020), eq. 14. Identity: :eq:`eq-elbo.simple_loss`.
     """
     x_0 = table(x_0, "x_0")
     t = check_rng(rng).integers(1, schedule.T + 1, size=len(x_0))  # the upper end is exclusive

@@ -40,7 +40,7 @@ def classifier_free(conditional, unconditional, w):
 
     Notes
     -----
-    Source: Ho & Salimans (2022), eq. 6. Identities: ``guidance.classifier_free``, ``guidance.equivalence``.
+    Source: Ho & Salimans (2022), eq. 6. Identities: :eq:`eq-guidance.classifier_free`, :eq:`eq-guidance.equivalence`.
 
     Examples
     --------
@@ -95,8 +95,8 @@ def classifier(schedule, denoiser, classifier_score, w):
 
     Notes
     -----
-    Source: Dhariwal & Nichol (2021), eq. 14 and Algorithm 2. Identities: ``guidance.classifier``,
-    ``guidance.equivalence``.
+    Source: Dhariwal & Nichol (2021), eq. 14 and Algorithm 2. Identities: :eq:`eq-guidance.classifier`,
+    :eq:`eq-guidance.equivalence`.
 
     Examples
     --------

@@ -73,8 +73,8 @@ def tilted_log_density(labelled, y, w, x):
 
     Notes
     -----
-    Source: Ho & Salimans (2022), section 3.1, for the density. Identities: ``guidance.tilted_log_density``,
-    ``guidance.tilted_score``.
+    Source: Ho & Salimans (2022), section 3.1, for the density. Identities: :eq:`eq-guidance.tilted_log_density`,
+    :eq:`eq-guidance.tilted_score`.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def guided_score(sde, labelled, y, w):
     Notes
     -----
     Source: Ho & Salimans (2022), eq. 6, as a score; Bradley & Nakkiran (2024), section 3, and Chidambaram et al. (2024)
-    for what it is not. Identities: ``guidance.guided_score``, ``guidance.tilted_score``.
+    for what it is not. Identities: :eq:`eq-guidance.guided_score`, :eq:`eq-guidance.tilted_score`.
     """
     check_labelled(labelled)
     of_class, of_all = ideal_score(sde, labelled.given(y)), ideal_score(sde, labelled.mixture)
@@ -162,7 +162,7 @@ def guided_score_divergence(sde, labelled, y, w):
 
     Notes
     -----
-    Source: differentiating :func:`guided_score`. Identity: ``guidance.guided_score_divergence``.
+    Source: differentiating :func:`guided_score`. Identity: :eq:`eq-guidance.guided_score_divergence`.
     """
     check_labelled(labelled)
     of_class = ideal_score_divergence(sde, labelled.given(y))
@@ -211,7 +211,7 @@ def guided_flow_log_density(sde, labelled, y, w, x, *, prior=None, tolerance=1e-
 
     Notes
     -----
-    Source: Song et al. (2021), eq. 39, with the guided score. Identity: ``guidance.guided_flow_log_density``.
+    Source: Song et al. (2021), eq. 39, with the guided score. Identity: :eq:`eq-guidance.guided_flow_log_density`.
 
     Examples
     --------

@@ -58,8 +58,9 @@ class LabelledMixture:
 
     Notes
     -----
-    Source: Bishop (2006), section 4.2. Identities: ``guidance.given``, ``guidance.probabilities``,
-    ``guidance.labelled_sample``, ``guidance.log_probability``, ``guidance.denoiser``, ``guidance.classifier_score``.
+    Source: Bishop (2006), section 4.2. Identities: :eq:`eq-guidance.given`, :eq:`eq-guidance.probabilities`,
+    :eq:`eq-guidance.labelled_sample`, :eq:`eq-guidance.log_probability`, :eq:`eq-guidance.denoiser`,
+    :eq:`eq-guidance.classifier_score`.
 
     Examples
     --------
@@ -97,7 +98,7 @@ class LabelledMixture:
 
         .. math:: y \in \{0, \ldots, C - 1\}
 
-        Identity: ``guidance.probabilities``.
+        Identity: :eq:`eq-guidance.probabilities`.
         """
         return range(int(self.labels.max()) + 1)
 
@@ -107,7 +108,7 @@ class LabelledMixture:
 
         .. math:: p(y) = \sum_{k:\,y_k = y} w_k
 
-        Identity: ``guidance.probabilities``.
+        Identity: :eq:`eq-guidance.probabilities`.
         """
         return np.array([self.mixture.weights[self.labels == y].sum() for y in self.classes])
 
@@ -143,7 +144,7 @@ class LabelledMixture:
 
         Notes
         -----
-        Source: Bayes' rule. Identity: ``guidance.given``.
+        Source: Bayes' rule. Identity: :eq:`eq-guidance.given`.
         """
         return self._part(self.labels == self._class(y))
 
@@ -160,7 +161,7 @@ class LabelledMixture:
         Returns
         -------
         x : ndarray, shape (n, d)
-            The points that ``mixture.sample`` draws from the same stream.
+            The points that :eq:`eq-mixture.sample` draws from the same stream.
         y : ndarray of int, shape (n,)
 
         Raises
@@ -170,7 +171,7 @@ class LabelledMixture:
 
         Notes
         -----
-        Source: Bishop (2006), section 8.1.2. Identity: ``guidance.labelled_sample``.
+        Source: Bishop (2006), section 8.1.2. Identity: :eq:`eq-guidance.labelled_sample`.
         """
         n, mixture = count(n, "n"), self.mixture
         k = check_rng(rng).choice(len(mixture.weights), size=n, p=mixture.weights)
@@ -203,7 +204,7 @@ class LabelledMixture:
 
         Notes
         -----
-        Source: Bishop (2006), eq. 4.62. Identity: ``guidance.log_probability``.
+        Source: Bishop (2006), eq. 4.62. Identity: :eq:`eq-guidance.log_probability`.
 
         Examples
         --------
@@ -248,7 +249,7 @@ class LabelledMixture:
 
         Notes
         -----
-        Source: Ho & Salimans (2022), section 3.2. Identity: ``guidance.denoiser``.
+        Source: Ho & Salimans (2022), section 3.2. Identity: :eq:`eq-guidance.denoiser`.
         """
         law = self.mixture if y is None else self.given(y)
         return law.denoiser(schedule)
@@ -281,7 +282,7 @@ class LabelledMixture:
         Notes
         -----
         Source: Bayes' rule; Dhariwal & Nichol (2021), section 4.2, for its use.
-        Identity: ``guidance.classifier_score``.
+        Identity: :eq:`eq-guidance.classifier_score`.
 
         Examples
         --------

@@ -58,7 +58,7 @@ def tilted(conditional, unconditional, w):
     Notes
     -----
     Source: Bradley & Nakkiran (2024), section 3, for the density; precisions of a product.
-    Identity: ``guidance.tilted``.
+    Identity: :eq:`eq-guidance.tilted`.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def guided_flow_limit(conditional, unconditional, w):
     Notes
     -----
     Source: the linear equation solved; Bradley & Nakkiran (2024), section 3, for V = 2 v and m = mu.
-    Identity: ``guidance.guided_flow_limit``.
+    Identity: :eq:`eq-guidance.guided_flow_limit`.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def guided_flow(sde, conditional, unconditional, w, *, prior=None):
 
     Notes
     -----
-    Source: the linear equation solved, see :func:`guided_flow_limit`. Identity: ``guidance.guided_flow``.
+    Source: the linear equation solved, see :func:`guided_flow_limit`. Identity: :eq:`eq-guidance.guided_flow`.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def guided_ancestral_limit(conditional, unconditional, w):
     Notes
     -----
     Source: the linear equation solved; Bradley & Nakkiran (2024), section 3, for V = 2 v and m = mu.
-    Identity: ``guidance.guided_ancestral_limit``.
+    Identity: :eq:`eq-guidance.guided_ancestral_limit`.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def linear_denoiser(schedule, slope, intercept):
 
     Notes
     -----
-    Source: the convention of this library. Identity: ``likelihood.linear_denoiser``.
+    Source: the convention of this library. Identity: :eq:`eq-likelihood.linear_denoiser`.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def linear_marginal(schedule, slope, intercept, d, t=0, variance="beta", decoder
     Notes
     -----
     Source: the law of total variance along Ho, Jain & Abbeel (2020), eq. 1.
-    Identity: ``likelihood.linear_marginal``.
+    Identity: :eq:`eq-likelihood.linear_marginal`.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def linear_log_density(schedule, slope, intercept, x_0, variance="beta", decoder
     Notes
     -----
     Source: the integral over x_1..x_T of Ho, Jain & Abbeel (2020), eq. 1, which is Gaussian here.
-    Identity: ``likelihood.linear_log_density``.
+    Identity: :eq:`eq-likelihood.linear_log_density`.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def linear_bound(schedule, slope, intercept, x_0, variance="beta", decoder_var="
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 5, its expectations carried out. Identity: ``likelihood.linear_bound``.
+    Source: Ho, Jain & Abbeel (2020), eq. 5, its expectations carried out. Identity: :eq:`eq-likelihood.linear_bound`.
 
     Examples
     --------
@@ -291,7 +291,7 @@ def linear_consistency_bound(schedule, slope, intercept, x_0, variance="beta", d
 
     Notes
     -----
-    Source: Luo (2022), eq. 44, its expectations carried out. Identity: ``likelihood.linear_consistency_bound``.
+    Source: Luo (2022), eq. 44, its expectations carried out. Identity: :eq:`eq-likelihood.linear_consistency_bound`.
     """
     x_0, model, T = table(x_0, "x_0"), _LinearModel(schedule, slope, intercept, variance, decoder_var), schedule.T
     d, t = x_0.shape[-1], np.arange(1, T)
@@ -394,7 +394,7 @@ def linear_gap(schedule, slope, intercept, x_0, variance="beta", decoder_var="be
     Notes
     -----
     Source: Kingma & Welling (2014), eq. 1, by the chain rule of divergences, Cover & Thomas (2006), theorem 2.5.3.
-    Identity: ``likelihood.linear_gap``.
+    Identity: :eq:`eq-likelihood.linear_gap`.
 
     Examples
     --------
@@ -451,7 +451,7 @@ def linear_log_second_moment(schedule, slope, intercept, x_0, variance="beta", d
     Notes
     -----
     Source: a Gaussian integral; why it has to be looked at first, Owen (2013), section 9.1.
-    Identity: ``likelihood.linear_log_second_moment``.
+    Identity: :eq:`eq-likelihood.linear_log_second_moment`.
 
     Examples
     --------
@@ -512,7 +512,7 @@ def mixture_bound(schedule, mixture, variance="beta", decoder_var="beta_1", *, e
     T = 50, 1000, 10,000 on Schedule.vp.
 
     Source: Ho, Jain & Abbeel (2020), eq. 5 and 12, their expectations carried out.
-    Identity: ``likelihood.mixture_bound``.
+    Identity: :eq:`eq-likelihood.mixture_bound`.
 
     Examples
     --------
@@ -570,7 +570,7 @@ def reverse_entropy_bounds(schedule, d, t):
 
     Notes
     -----
-    Source: Sohl-Dickstein et al. (2015), eq. 24. Identity: ``likelihood.reverse_entropy_bounds``.
+    Source: Sohl-Dickstein et al. (2015), eq. 24. Identity: :eq:`eq-likelihood.reverse_entropy_bounds`.
 
     Examples
     --------

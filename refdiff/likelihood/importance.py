@@ -33,7 +33,8 @@ def log_mean_weight(log_weights):
 
     Notes
     -----
-    Source: Neal (2001), section 2, of whose estimate it is the logarithm. Identity: ``likelihood.log_mean_weight``.
+    Source: Neal (2001), section 2, of whose estimate it is the logarithm.
+    Identity: :eq:`eq-likelihood.log_mean_weight`.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def effective_sample_size(log_weights):
 
     Notes
     -----
-    Source: Kong (1992); Owen (2013), section 9.3. Identity: ``likelihood.effective_sample_size``.
+    Source: Kong (1992); Owen (2013), section 9.3. Identity: :eq:`eq-likelihood.effective_sample_size`.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def importance_weighted_bound(log_weights, k):
     Notes
     -----
     Source: Burda, Grosse & Salakhutdinov (2016), eq. 8 and theorem 1, with the sign turned: theirs is a lower bound.
-    Identity: ``likelihood.importance_weighted_bound``.
+    Identity: :eq:`eq-likelihood.importance_weighted_bound`.
 
     Examples
     --------
@@ -153,7 +154,7 @@ class Ais:
 
     Notes
     -----
-    Identity: ``likelihood.ais_summary``.
+    Identity: :eq:`eq-likelihood.ais_summary`.
     """
 
     log_weights: np.ndarray
@@ -166,7 +167,7 @@ class Ais:
     def log_density(self):
         """The estimate of log p(x_0), shape (n,), in nats; its exponential is unbiased, itself it is a little low.
 
-        Identity: ``likelihood.ais_summary``.
+        Identity: :eq:`eq-likelihood.ais_summary`.
         """
         return log_mean_weight(self.log_weights)
 
@@ -174,7 +175,7 @@ class Ais:
     def ess(self):
         """The effective sample size, shape (n,): see :func:`effective_sample_size`.
 
-        Identity: ``likelihood.ais_summary``.
+        Identity: :eq:`eq-likelihood.ais_summary`.
         """
         return effective_sample_size(self.log_weights)
 
@@ -188,7 +189,7 @@ class Ais:
         It means something only where E[w^2] is finite, and with an ESS of a hundred or more. One chain does not know
         its error: NaN.
 
-        Identity: ``likelihood.ais_summary``.
+        Identity: :eq:`eq-likelihood.ais_summary`.
         """
         K, ess = len(self.log_weights), self.ess
         return np.sqrt(np.maximum(K / ess - 1, 0.0) / (K - 1)) if K > 1 else np.full_like(ess, np.nan)
@@ -196,7 +197,7 @@ class Ais:
     def bound(self, k=1):
         """Return the importance-weighted bound of k chains, shape (n,): see :func:`importance_weighted_bound`.
 
-        Identity: ``likelihood.ais_summary``.
+        Identity: :eq:`eq-likelihood.ais_summary`.
         """
         return importance_weighted_bound(self.log_weights, k)
 
@@ -258,7 +259,7 @@ def ais(
     Notes
     -----
     Source: Sohl-Dickstein et al. (2015), eq. 7 to 9; Neal (2001); Jarzynski (1997).
-    Identities: ``likelihood.ais``, ``likelihood.jarzynski``.
+    Identities: :eq:`eq-likelihood.ais`, :eq:`eq-likelihood.jarzynski`.
 
     Examples
     --------

@@ -431,7 +431,8 @@ class MLP:
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), section 3.2, for the prediction of eps; Ho & Salimans (2022), section 3.2, for one
-    network with and without labels. Identities: ``network.forward``, ``network.initialization``, ``network.gradient``.
+    network with and without labels.
+    Identities: :eq:`eq-network.forward`, :eq:`eq-network.initialization`, :eq:`eq-network.gradient`.
 
     Examples
     --------

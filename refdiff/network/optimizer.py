@@ -42,7 +42,7 @@ class AdamW:
     Notes
     -----
     Source: Kingma & Ba (2015), Algorithm 1; Loshchilov & Hutter (2019), Algorithm 2, with eta_k for both factors.
-    Identity: ``network.adam``.
+    Identity: :eq:`eq-network.adam`.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class EMA:
     Notes
     -----
     Source: Polyak & Juditsky (1992) for averaging; the growing decay is that of TensorFlow's
-    ``ExponentialMovingAverage``. Ho, Jain & Abbeel (2020), appendix B, use d = 0.9999. Identity: ``network.ema``.
+    ``ExponentialMovingAverage``. Ho, Jain & Abbeel (2020), appendix B, use d = 0.9999. Identity: :eq:`eq-network.ema`.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def cosine_learning_rate(step, steps, peak, warmup=0):
     Notes
     -----
     Source: Loshchilov & Hutter (2017), eq. 5, one cycle; the warm-up is that of Goyal et al. (2017), section 2.2.
-    Identity: ``network.cosine_learning_rate``.
+    Identity: :eq:`eq-network.cosine_learning_rate`.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def clip_by_global_norm(gradient, limit):
 
     Notes
     -----
-    Source: Pascanu, Mikolov & Bengio (2013), Algorithm 1. Identity: ``network.clip_by_global_norm``.
+    Source: Pascanu, Mikolov & Bengio (2013), Algorithm 1. Identity: :eq:`eq-network.clip_by_global_norm`.
 
     Examples
     --------

@@ -57,7 +57,7 @@ def loss(model, x_0, t, eps, schedule, y=None):
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 14; with labels Ho & Salimans (2022), Algorithm 1. Identities:
-    ``network.loss``, ``network.loss_given``.
+    :eq:`eq-network.loss`, :eq:`eq-network.loss_given`.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def loss_and_gradients(model, x_0, t, eps, schedule, y=None):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: ``network.gradient``.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 1. Identity: :eq:`eq-network.gradient`.
     """
     x_t, eps = noised(x_0, t, eps, schedule)
     eps_hat, tape = model.forward(x_t, t) if y is None else model.forward(x_t, t, y)
@@ -138,7 +138,7 @@ def drop_labels(y, probability, rng):
 
     Notes
     -----
-    Source: Ho & Salimans (2022), Algorithm 1. Identity: ``network.drop_labels``.
+    Source: Ho & Salimans (2022), Algorithm 1. Identity: :eq:`eq-network.drop_labels`.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def fit(
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), Algorithm 1; with labels Ho & Salimans (2022), Algorithm 1. Identities:
-    ``network.fit``, ``network.fit_labels``.
+    :eq:`eq-network.fit`, :eq:`eq-network.fit_labels`.
 
     Examples
     --------

@@ -45,7 +45,8 @@ def transition(schedule, denoiser, x_t, t, variance="posterior"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 1 and 11. Identities: ``reverse.transition_mean``, ``reverse.transition_var``.
+    Source: Ho, Jain & Abbeel (2020), eq. 1 and 11.
+    Identities: :eq:`eq-reverse.transition_mean`, :eq:`eq-reverse.transition_var`.
     """
     x_t = points(x_t, "x_t")
     sigma_2 = var(schedule, t, variance)
@@ -82,7 +83,7 @@ def ancestral(schedule, denoiser, x_T, rng, variance="posterior"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 2. Identity: ``reverse.ancestral``.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 2. Identity: :eq:`eq-reverse.ancestral`.
     """
     yield from _ancestral(schedule, denoiser, x_T, check_rng(rng).standard_normal, variance)
 
@@ -136,7 +137,7 @@ def sample(schedule, denoiser, n, d, rng, variance="posterior", *, threads=1, pr
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), Algorithm 2; :func:`ancestral` gives the path. Identity: ``reverse.sample``.
+    Source: Ho, Jain & Abbeel (2020), Algorithm 2; :func:`ancestral` gives the path. Identity: :eq:`eq-reverse.sample`.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def ddim_var(schedule, s, t, eta):
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), eq. 16; their alpha is alpha_bar. Identity: ``reverse.ddim_var``.
+    Source: Song, Meng & Ermon (2021), eq. 16; their alpha is alpha_bar. Identity: :eq:`eq-reverse.ddim_var`.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def ddim_transition(schedule, denoiser, x_t, s, t, eta=0.0):
     Notes
     -----
     Source: Song, Meng & Ermon (2021), eq. 7, 12 and 16; their alpha is alpha_bar. Identities:
-    ``reverse.ddim_transition``, ``reverse.ddim_keeps_the_marginals``, ``reverse.ddim_vs_ancestral``.
+    :eq:`eq-reverse.ddim_transition`, :eq:`eq-reverse.ddim_keeps_the_marginals`, :eq:`eq-reverse.ddim_vs_ancestral`.
 
     Examples
     --------
@@ -170,8 +170,8 @@ def ddim_path(schedule, denoiser, x_T, rng, steps=50, eta=0.0):
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identities: ``reverse.ddim_path``,
-    ``reverse.solvers_of_one_point``.
+    Source: Song, Meng & Ermon (2021), section 4.2 and eq. 12. Identities: :eq:`eq-reverse.ddim_path`,
+    :eq:`eq-reverse.solvers_of_one_point`.
     """
     yield from _ddim(schedule, denoiser, x_T, check_rng(rng).standard_normal, steps, eta)
 
@@ -228,8 +228,8 @@ def ddim(schedule, denoiser, n, d, rng, steps=50, eta=0.0, *, threads=1, progres
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identities: ``reverse.ddim``,
-    ``reverse.solvers_begin_alike``.
+    Source: Song, Meng & Ermon (2021), eq. 12; :func:`ddim_path` gives the path. Identities: :eq:`eq-reverse.ddim`,
+    :eq:`eq-reverse.solvers_begin_alike`.
 
     Examples
     --------

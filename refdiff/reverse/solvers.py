@@ -54,7 +54,7 @@ def dpmpp_2m_step(schedule, x_0_hat, x_0_hat_before, x_t, s, t, t_before):
 
     Notes
     -----
-    Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2. Identity: ``reverse.dpmpp_2m_step``.
+    Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2. Identity: :eq:`eq-reverse.dpmpp_2m_step`.
 
     Examples
     --------
@@ -135,8 +135,8 @@ def dpmpp_2m_path(schedule, denoiser, x_T, steps=20):
 
     Notes
     -----
-    Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2. Identities: ``reverse.dpmpp_2m_path``,
-    ``reverse.solvers_of_one_point``.
+    Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2. Identities: :eq:`eq-reverse.dpmpp_2m_path`,
+    :eq:`eq-reverse.solvers_of_one_point`.
     """
     x_t, x_0_hat_before, t_before = points(x_T, "x_T"), None, None
     for s, t in downwards(kept_steps(schedule, steps)):
@@ -182,8 +182,8 @@ def dpmpp_2m(schedule, denoiser, n, d, rng, steps=20, *, progress=None):
     Notes
     -----
     Source: Lu et al. (2022b), DPM-Solver++, Algorithm 2; :func:`dpmpp_2m_path` gives the path.
-    Identities: ``reverse.dpmpp_2m``,
-    ``reverse.solvers_begin_alike``.
+    Identities: :eq:`eq-reverse.dpmpp_2m`,
+    :eq:`eq-reverse.solvers_begin_alike`.
 
     Examples
     --------
@@ -229,7 +229,7 @@ def heun_step(schedule, denoiser, x_t, s, t):
     Notes
     -----
     Source: Karras et al. (2022), Algorithm 1, with the s(t) and sigma(t) of this chain. Identity:
-    ``reverse.heun_step``.
+    :eq:`eq-reverse.heun_step`.
 
     Examples
     --------
@@ -297,7 +297,8 @@ def heun_path(schedule, denoiser, x_T, steps=20):
 
     Notes
     -----
-    Source: Karras et al. (2022), Algorithm 1. Identities: ``reverse.heun_path``, ``reverse.solvers_of_one_point``.
+    Source: Karras et al. (2022), Algorithm 1.
+    Identities: :eq:`eq-reverse.heun_path`, :eq:`eq-reverse.solvers_of_one_point`.
     """
     x_t = points(x_T, "x_T")
     for s, t in downwards(kept_steps(schedule, steps)):
@@ -340,8 +341,8 @@ def heun(schedule, denoiser, n, d, rng, steps=20, *, progress=None):
 
     Notes
     -----
-    Source: Karras et al. (2022), Algorithm 1; :func:`heun_path` gives the path. Identities: ``reverse.heun``,
-    ``reverse.solvers_begin_alike``.
+    Source: Karras et al. (2022), Algorithm 1; :func:`heun_path` gives the path. Identities: :eq:`eq-reverse.heun`,
+    :eq:`eq-reverse.solvers_begin_alike`.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def even_steps(schedule, number):
 
     Notes
     -----
-    Source: Song, Meng & Ermon (2021), appendix D.2, "linear". Identity: ``reverse.even_steps``.
+    Source: Song, Meng & Ermon (2021), appendix D.2, "linear". Identity: :eq:`eq-reverse.even_steps`.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def log_snr_steps(schedule, number, *, first=1):
 
     Notes
     -----
-    Source: Lu et al. (2022a), DPM-Solver, "uniform in lambda". Identity: ``reverse.log_snr_steps``.
+    Source: Lu et al. (2022a), DPM-Solver, "uniform in lambda". Identity: :eq:`eq-reverse.log_snr_steps`.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def edm_steps(schedule, number, *, rho=7.0, first=1):
 
     Notes
     -----
-    Source: Karras et al. (2022), eq. 5; they count down from sigma_max. Identity: ``reverse.edm_steps``.
+    Source: Karras et al. (2022), eq. 5; they count down from sigma_max. Identity: :eq:`eq-reverse.edm_steps`.
 
     Examples
     --------

@@ -38,7 +38,7 @@ def var(schedule, t, variance="posterior"):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: ``reverse.var``.
+    Source: Ho, Jain & Abbeel (2020), section 3.2. Identity: :eq:`eq-reverse.var`.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def interpolated_var(schedule, v):
     Notes
     -----
     Source: Nichol & Dhariwal (2021), eq. 15; there beta_tilde_1 is replaced by beta_tilde_2, so that the decoder has
-    ``decoder_var=beta_1**v_1 * beta_tilde_2**(1 - v_1)``. Identity: ``reverse.interpolated_var``.
+    ``decoder_var=beta_1**v_1 * beta_tilde_2**(1 - v_1)``. Identity: :eq:`eq-reverse.interpolated_var`.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def eps_loss(schedule, denoiser, x_0, rng):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 14, not averaged over t. Identity: ``reverse.eps_loss``.
+    Source: Ho, Jain & Abbeel (2020), eq. 14, not averaged over t. Identity: :eq:`eq-reverse.eps_loss`.
     """
     x_0, rng, losses = table(x_0, "x_0"), check_rng(rng), np.zeros(schedule.T + 1)
     for t in range(1, schedule.T + 1):
@@ -191,8 +191,8 @@ def optimal_var(schedule, eps_loss):
 
     Notes
     -----
-    Source: Bao et al. (2022), theorem 1, for the ideal denoiser. Identities: ``reverse.optimal_var``,
-    ``reverse.optimal_var_is_optimal``.
+    Source: Bao et al. (2022), theorem 1, for the ideal denoiser. Identities: :eq:`eq-reverse.optimal_var`,
+    :eq:`eq-reverse.optimal_var_is_optimal`.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def decoder_var(schedule, convention="beta_1"):
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), section 3.3; Nichol & Dhariwal (2021), published code; the question is
-    openai/guided-diffusion#69. Identity: ``reverse.decoder_var``.
+    openai/guided-diffusion#69. Identity: :eq:`eq-reverse.decoder_var`.
 
     Examples
     --------

@@ -26,7 +26,7 @@ def prior(n, d):
 
     Notes
     -----
-    Source: Ho, Jain & Abbeel (2020), eq. 1. Identity: ``reverse.prior``.
+    Source: Ho, Jain & Abbeel (2020), eq. 1. Identity: :eq:`eq-reverse.prior`.
 
     Examples
     --------

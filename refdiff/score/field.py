@@ -57,7 +57,7 @@ def from_denoiser(schedule, denoiser):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9; Song et al. (2021), section 3. Identity: ``score.from_denoiser``.
+    Source: Vincent (2011), eq. 9; Song et al. (2021), section 3. Identity: :eq:`eq-score.from_denoiser`.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def to_denoiser(schedule, score):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9. Identity: ``score.to_denoiser``.
+    Source: Vincent (2011), eq. 9. Identity: :eq:`eq-score.to_denoiser`.
     """
     check_score(score)
 
@@ -148,7 +148,7 @@ def jacobian(score, x, t=None, step=1e-3):
 
     Notes
     -----
-    Source: Richardson (1911). Identity: ``score.jacobian``.
+    Source: Richardson (1911). Identity: :eq:`eq-score.jacobian`.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def explicit_loss(score, true_score, x, t=None):
 
     Notes
     -----
-    Source: Hyvärinen (2005), eq. 2, there with a factor 1/2. Identity: ``score.explicit_loss``.
+    Source: Hyvärinen (2005), eq. 2, there with a factor 1/2. Identity: :eq:`eq-score.explicit_loss`.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def implicit_loss(score, x, t=None, *, step=1e-3):
 
     Notes
     -----
-    Source: Hyvärinen (2005), theorem 1, there with a factor 1/2. Identity: ``score.implicit_loss``.
+    Source: Hyvärinen (2005), theorem 1, there with a factor 1/2. Identity: :eq:`eq-score.implicit_loss`.
 
     Examples
     --------
@@ -124,8 +124,8 @@ def denoising_loss(schedule, score, x_0, x_t, t):
 
     Notes
     -----
-    Source: Vincent (2011), eq. 9 and 10, there with a factor 1/2. Identities: ``score.denoising_loss``,
-    ``score.eps_loss``.
+    Source: Vincent (2011), eq. 9 and 10, there with a factor 1/2. Identities: :eq:`eq-score.denoising_loss`,
+    :eq:`eq-score.eps_loss`.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def denoising_gap(schedule, eps_loss, d):
 
     Notes
     -----
-    Source: Vincent (2011), section 4.2, whose constant it is. Identity: ``score.denoising_gap``.
+    Source: Vincent (2011), section 4.2, whose constant it is. Identity: :eq:`eq-score.denoising_gap`.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def weight_score(schedule, t, variance="beta"):
     Notes
     -----
     Source: Ho, Jain & Abbeel (2020), eq. 12, times 1 - alpha_bar_t; Song et al. (2021), section 3.3.
-    Identity: ``score.weight_score``.
+    Identity: :eq:`eq-score.weight_score`.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def sliced_loss(score, x, v, t=None, *, step=1e-3):
     Notes
     -----
     Source: Song et al. (2019), "Sliced score matching", section 3, there with a factor 1/2.
-    Identity: ``score.sliced_loss``.
+    Identity: :eq:`eq-score.sliced_loss`.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def sliced_loss_reduced(score, x, v, t=None, *, step=1e-3):
 
     Notes
     -----
-    Source: Song et al. (2019), "Sliced score matching", section 3. Identity: ``score.sliced_loss_reduced``.
+    Source: Song et al. (2019), "Sliced score matching", section 3. Identity: :eq:`eq-score.sliced_loss_reduced`.
 
     Examples
     --------

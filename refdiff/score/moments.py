@@ -36,7 +36,7 @@ def tweedie(schedule, score, x_t, t):
 
     Notes
     -----
-    Source: Robbins (1956); Efron (2011), eq. 1.4. Identity: ``score.tweedie``.
+    Source: Robbins (1956); Efron (2011), eq. 1.4. Identity: :eq:`eq-score.tweedie`.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def tweedie_cov(schedule, score, x_t, t, *, hessian=None, step=1e-3):
 
     Notes
     -----
-    Source: Efron (2011), section 2; Meng et al. (2021), theorem 1. Identity: ``score.tweedie_cov``.
+    Source: Efron (2011), section 2; Meng et al. (2021), theorem 1. Identity: :eq:`eq-score.tweedie_cov`.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def langevin_transition(score, x, h):
     Notes
     -----
     Source: Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4. Identities:
-    ``score.langevin_transition``, ``score.ancestral_vs_langevin``.
+    :eq:`eq-score.langevin_transition`, :eq:`eq-score.ancestral_vs_langevin`.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def langevin_chain(score, x, rng, h, steps):
 
     Notes
     -----
-    Source: Song & Ermon (2019), eq. 4. Identity: ``score.langevin``.
+    Source: Song & Ermon (2019), eq. 4. Identity: :eq:`eq-score.langevin`.
     """
     check_score(score)
     x, rng, h, steps = table(x, "x"), check_rng(rng), one_number(h, "h"), count(steps, "steps")
@@ -139,7 +139,7 @@ def langevin(score, x, rng, h, steps, *, progress=None):
 
     Notes
     -----
-    Source: Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4. Identity: ``score.langevin``.
+    Source: Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4. Identity: :eq:`eq-score.langevin`.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def langevin_var(h, var=1.0):
     Notes
     -----
     Source: Roberts & Tweedie (1996) for the algorithm; the geometric series of an AR(1) process.
-    Identity: ``score.langevin_var``.
+    Identity: :eq:`eq-score.langevin_var`.
 
     Examples
     --------
@@ -260,7 +260,7 @@ def mala_log_acceptance(log_density, score, x, y, h):
 
     Notes
     -----
-    Source: Besag (1994); Roberts & Tweedie (1996), section 1.4. Identity: ``score.mala_log_acceptance``.
+    Source: Besag (1994); Roberts & Tweedie (1996), section 1.4. Identity: :eq:`eq-score.mala_log_acceptance`.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def mala_chain(log_density, score, x, rng, h, steps):
 
     Notes
     -----
-    Source: Roberts & Tweedie (1996), section 1.4. Identity: ``score.mala``.
+    Source: Roberts & Tweedie (1996), section 1.4. Identity: :eq:`eq-score.mala`.
     """
     check_score(score)
     x, rng, h, steps = table(x, "x"), check_rng(rng), one_number(h, "h"), count(steps, "steps")
@@ -359,7 +359,7 @@ def mala(log_density, score, x, rng, h, steps, *, progress=None):
 
     Notes
     -----
-    Source: Besag (1994); Roberts & Tweedie (1996), section 1.4. Identity: ``score.mala``.
+    Source: Besag (1994); Roberts & Tweedie (1996), section 1.4. Identity: :eq:`eq-score.mala`.
 
     Examples
     --------
@@ -403,7 +403,7 @@ def mala_acceptance(h, var=1.0):
     Notes
     -----
     Source: the definition of Roberts & Tweedie (1996), integrated; the power 3/2 of a small step is that of Roberts &
-    Rosenthal (1998). Identity: ``score.mala_acceptance``.
+    Rosenthal (1998). Identity: :eq:`eq-score.mala_acceptance`.
 
     Examples
     --------
@@ -446,7 +446,7 @@ def annealed_langevin_chain(schedule, score, x_T, rng, h, steps):
 
     Notes
     -----
-    Source: Song & Ermon (2019), Algorithm 1. Identity: ``score.annealed_langevin``.
+    Source: Song & Ermon (2019), Algorithm 1. Identity: :eq:`eq-score.annealed_langevin`.
     """
     check_score(score)
     x_T, rng, h, steps = table(x_T, "x_T"), check_rng(rng), one_number(h, "h"), count(steps, "steps")
@@ -510,7 +510,7 @@ def annealed_langevin(schedule, score, x_T, rng, h, steps, *, denoise=False, pro
     Notes
     -----
     Source: Song & Ermon (2019), Algorithm 1; the last step of `denoise`, Jolicoeur-Martineau et al. (2020).
-    Identity: ``score.annealed_langevin``.
+    Identity: :eq:`eq-score.annealed_langevin`.
 
     Examples
     --------
@@ -569,7 +569,7 @@ def ancestral_transition(schedule, score, x_t, t, variance="beta"):
     Notes
     -----
     Source: Song et al. (2021), eq. 4; Ho, Jain & Abbeel (2020), eq. 11, with the score for eps. Identities:
-    ``score.ancestral_transition``, ``score.ancestral_vs_langevin``.
+    :eq:`eq-score.ancestral_transition`, :eq:`eq-score.ancestral_vs_langevin`.
 
     Examples
     --------
@@ -618,7 +618,7 @@ def ancestral_var(beta, var):
     Notes
     -----
     Source: the step of Ho, Jain & Abbeel (2020), Algorithm 2; the geometric series of an AR(1) process.
-    Identity: ``score.ancestral_var``.
+    Identity: :eq:`eq-score.ancestral_var`.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def judged():
 
 
 def keys_named(found):
-    return set(re.findall(r"``([a-z_]+\.[a-z_0-9]+)``", inspect.getdoc(found).partition("Identit")[2]))
+    return set(re.findall(r":eq:`eq-([a-z_]+\.[a-z_0-9]+)`", inspect.getdoc(found).partition("Identit")[2]))
 
 
 def keys_judging(name):
