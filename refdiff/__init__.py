@@ -2,7 +2,7 @@
 
 Each chapter of the derivation is a module: gaussian, schedule, forward, bayes, parameterize,
 mixture, reverse, elbo, likelihood, score, continuous, guidance. Data are in toys, the learner in network, the judge
-in verify.
+in verify, the classroom in learn.
 Modules are loaded when they are first asked for, so that ``import refdiff`` costs little more than NumPy.
 """
 
@@ -14,7 +14,10 @@ CHAPTERS = (
     *("gaussian", "schedule", "forward", "bayes", "parameterize", "mixture", "reverse", "elbo", "likelihood"),
     *("score", "continuous", "guidance"),
 )
-_MODULES = (*CHAPTERS, "checks", "files", "toys", "points", "distance", "samplers", "network", "verify", "plot")
+_MODULES = (
+    *CHAPTERS,
+    *("checks", "files", "toys", "points", "distance", "samplers", "network", "verify", "learn", "plot"),
+)
 _SHORTCUTS = {"Schedule": "schedule", "Gaussian": "gaussian", "GaussianMixture": "mixture"}
 
 __all__ = ["CHAPTERS", *_MODULES, *_SHORTCUTS]

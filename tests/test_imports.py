@@ -21,6 +21,7 @@ ORDER = [
     "samplers",
     "network",
     "verify",
+    "learn",
     "plot",
     "cli",
 ]

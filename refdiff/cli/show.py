@@ -1,7 +1,5 @@
 r"""Show one identity: its equation, its source, the code that claims it, the evidence, and what it rejects."""
 
-import importlib
-import inspect
 import textwrap
 
 from refdiff import cli
@@ -14,18 +12,8 @@ def add_arguments(command):
     command.add_argument("key", nargs="?", metavar="KEY", help="of an identity; a chapter, or nothing, lists them")
 
 
-def code_of(dotted):
-    """Return the source of a public name such as "bayes.posterior"."""
-    chapter, *names = dotted.split(".")
-    found = importlib.import_module(f"refdiff.{chapter}")
-    for name in names:
-        found = inspect.getattr_static(found, name)
-    found = getattr(found, "fget", None) or getattr(found, "__func__", found)
-    return textwrap.dedent(inspect.getsource(found))
-
-
 def run(args):
-    from refdiff import verify
+    from refdiff import learn, verify
 
     chapters = {one.chapter for one in verify.CATALOGUE.values()}
     if args.key is None or args.key in chapters:
@@ -36,9 +24,10 @@ def run(args):
     if args.key not in verify.CATALOGUE:
         raise no_such(args.key, verify.CATALOGUE, verify.ERRATA)
     identity = verify.CATALOGUE[args.key]
-    print(f"{identity.key}    (its label in the book: eq-{identity.key})\n\n  {identity.states}\n\nSource: {identity.source}\n")
+    print(f"{identity.key}    (its label in the book: eq-{identity.key})\n")
+    print(f"  {identity.states}\n\nSource: {identity.source}\n")
     for dotted in identity.judges:
-        print(f"--- the code judged: {dotted}\n\n{code_of(dotted)}")
+        print(f"--- the code judged: {dotted}\n\n{learn.source(dotted)}\n")
     print(f"--- the evidence\n\n{identity.why}\n\n{textwrap.dedent(identity.code)}")
     if identity.coincides:
         print(f"--- where wrong versions coincide\n\n{identity.coincides}\n")
