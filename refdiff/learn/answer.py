@@ -1,0 +1,246 @@
+r"""Somebody's own function in the place of refdiff's, judged where it stands: in a notebook, in a line."""
+
+import dataclasses
+import importlib
+import inspect
+from dataclasses import dataclass
+from html import escape
+
+from refdiff import verify
+from refdiff.learn.sources import has_source, source
+from refdiff.schedule import Schedule
+from refdiff.verify.report import Verdict
+
+__all__ = ["Answer", "Solution", "check", "resolve", "solution"]
+
+ARRAYS = {field.name for field in dataclasses.fields(Schedule)}  # what a schedule is asked for as a function of beta
+FROM_BETAS = "schedule.Schedule.from_betas"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the judge says of somebody's function: true where it is right.
+
+    Attributes
+    ----------
+    key : str
+        Of the identity.
+    replaces : tuple of str
+        The names of refdiff in whose place the functions stood.
+    verdict : Verdict or None
+        None where there is nothing to judge yet.
+    says : str
+        The answer in a sentence, and a counter-example where there is one.
+    """
+
+    key: str
+    replaces: tuple
+    verdict: Verdict | None
+    says: str
+
+    @property
+    def solved(self):
+        """Whether the identity holds."""
+        return self.verdict is not None and self.verdict.holds
+
+    def __bool__(self):
+        return self.solved
+
+    def __repr__(self):
+        mark = "✓" if self.solved else "…" if self.verdict is None else "✗"
+        return f"{mark} {self.key}: {self.says}"
+
+    def _repr_html_(self):
+        colour = "#2e8b57" if self.solved else "#8a6d00" if self.verdict is None else "#c0392b"
+        style = f"border-left: .25rem solid {colour}; padding: .3rem .8rem; white-space: pre-wrap"
+        return f'<div style="{style}">{escape(repr(self))}</div>'
+
+
+class Solution(str):
+    """The library's own source, shown as code."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_markdown_(self):
+        return f"```python\n{self}\n```"
+
+
+def resolve(key):
+    """Return the key of an identity: as it stands, or its name without the chapter, with dots for underscores.
+
+    Raises
+    ------
+    ValueError
+        If no identity is called so, or more than one.
+
+    Examples
+    --------
+    >>> resolve("posterior.mean")
+    'bayes.posterior_mean'
+    """
+    if key in verify.CATALOGUE:
+        return key
+    name = key.replace(".", "_")
+    found = [one for one in verify.CATALOGUE if one.partition(".")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{key!r} may be {' or '.join(found)}; give the whole key.")
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, verify.CATALOGUE, 3, 0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`refdiff show` lists them."
+    raise ValueError(f"no identity is called {key!r}. {hint}")
+
+
+def check(key, function=None, **functions):
+    """Judge a function of yours in the place of refdiff's, by the evidence of one identity.
+
+    Parameters
+    ----------
+    key : str
+        Of the identity: ``"bayes.posterior_mean"``, or ``"posterior.mean"`` for short.
+    function : callable
+        With the arguments of refdiff's function, and what it returns. A law may be the pair (mean, var). For an array
+        of a schedule, such as "schedule.beta_tilde", a function of beta_1..beta_T that returns T + 1 numbers, entry 0
+        for clean data.
+    **functions : callable
+        Where an identity is about several functions: each under the name of refdiff's. Those that you leave out are
+        refdiff's own. For the methods of a class, the class's name and theirs, joined by two underscores:
+        ``GaussianMixture__score=...``.
+
+    Returns
+    -------
+    Answer
+        True where the identity holds; it prints itself. What your function raises or prints does not stop anything.
+
+    Raises
+    ------
+    ValueError
+        If there is no such identity, or it is not about a function of that name.
+
+    Examples
+    --------
+    >>> from refdiff import Gaussian, bayes
+    >>> def posterior(schedule, x_0, x_t, t):
+    ...     return bayes.posterior(schedule, x_0, x_t, t).mean, schedule.beta[schedule.index(t, x_t)]
+    >>> check("posterior.mean", posterior).solved
+    True
+    >>> print(check("posterior.var", posterior).says)
+    posterior is refuted. beta = (0.36, 0.75), alpha_bar = (0.64, 0.16), t = 1, x_0 = 2, x_t = 1:
+    Var[x_{t-1} | x_t, x_0] claimed 0.36, in truth 0
+    """
+    key = resolve(key)
+    given = _by_dotted_name(verify.CATALOGUE[key], function, functions)
+    replaces, names = tuple(given), ", ".join(_spoken(name, key) for name in given)
+    heard = _Heard()
+    report = verify.judge(
+        verify.Provided(_refdiff(), {name: heard(_fitted(name, key, one)) for name, one in given.items()}),
+        only=key,
+        budget="quick",
+        time_limit=20.0,
+    )
+    verdict = report.verdicts[key]
+    if heard.unwritten and not verdict.holds:
+        return Answer(key, replaces, None, f"{names} is not written yet: it returns nothing.")
+    if verdict.holds:
+        caught = sum(key in erratum.rejected_by for erratum in verify.ERRATA.values())
+        wrong = (
+            f"{caught} wrong versions are known that fail here"
+            if caught > 1
+            else "a wrong version is known to fail here"
+        )
+        return Answer(key, replaces, verdict, f"{names} holds. {wrong[0].upper()}{wrong[1:]}.")
+    if verdict.status == "inconclusive":
+        return Answer(key, replaces, verdict, f"{names} could not be judged: {verdict.why}")
+    if verdict.smallest is not None:
+        where, _, what = str(verdict.smallest).partition(": ")
+        return Answer(key, replaces, verdict, f"{names} is refuted. {where}:\n{what}")
+    return Answer(key, replaces, verdict, f"{names} is refuted. {verdict.why}")
+
+
+def solution(key):
+    """Return the source of refdiff's own functions for an identity, without docstrings.
+
+    Examples
+    --------
+    >>> solution("gaussian.bits")
+    def bits(nats):
+        return real(nats, "nats") / math.log(2)
+    """
+    judged = verify.CATALOGUE[resolve(key)].judges
+    return Solution("\n\n\n".join(source(name, docstrings=False) for name in judged if has_source(name)))
+
+
+def _refdiff():
+    return importlib.import_module("refdiff")
+
+
+def _short(dotted):
+    """Return a name without its chapter."""
+    return dotted.partition(".")[2]
+
+
+def _spoken(dotted, key):
+    """Return the name that an answer uses: of an array of a schedule, that array's."""
+    return _short(key) if dotted == FROM_BETAS and _short(key) in ARRAYS else _short(dotted)
+
+
+def _by_dotted_name(identity, function, functions):
+    """Return the functions given under the dotted names that they replace."""
+    known = {_short(name).replace(".", "__"): name for name in identity.judges}
+    if function is not None:
+        name = getattr(function, "__name__", "").removeprefix("my_")
+        own = next((dotted for short, dotted in known.items() if short.split("__")[-1] == name), identity.judges[0])
+        functions = {own.partition(".")[2].replace(".", "__"): function, **functions}
+    if not functions:
+        raise ValueError(f"{identity.key} needs a function of yours, in the place of {', '.join(identity.judges)}.")
+    for name, one in functions.items():
+        if name not in known:
+            raise ValueError(f"{identity.key} is not about {name!r}, but about {', '.join(known)}.")
+        if not callable(one):
+            raise ValueError(f"{name} must be a function; got {one!r}. Usual cause: it was called, not handed over.")
+    return {known[name]: one for name, one in functions.items()}
+
+
+def _fitted(dotted, key, function):
+    """Return a function as the judge calls it: one of beta alone makes an array of a schedule."""
+    array = key.partition(".")[2]
+    if dotted != FROM_BETAS or array not in ARRAYS:
+        return function
+
+    def from_betas(beta, *, last_may_be_one=False):
+        whole = Schedule.from_betas(beta, last_may_be_one=last_may_be_one)
+        made = function(whole.beta[1:].copy())
+        return None if made is None else dataclasses.replace(whole, **{array: made})
+
+    return from_betas
+
+
+class _Heard:
+    """Listens whether functions answer at all."""
+
+    def __init__(self):
+        self.unwritten = False
+
+    def __call__(self, function):
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            signature = None
+
+        def answered(*args, **options):
+            try:
+                found = function(*args, **options)
+            except NotImplementedError:
+                found = None
+            if found is None or found is ...:
+                self.unwritten = True
+                raise NotImplementedError("it returns nothing")
+            return found
+
+        answered.__signature__, answered.__name__ = signature, getattr(function, "__name__", "function")
+        return answered
