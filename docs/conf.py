@@ -21,6 +21,7 @@ extensions = [
 ]
 exclude_patterns = ["_ext", "samplers/*", "benchmarks/*", "**/.ipynb_checkpoints"]
 nitpicky = True
+nitpick_ignore = [("py:class", "numpy.ndarray"), ("py:class", "collections.abc.Callable")]  # their own sites have them
 root_doc = "index"
 
 # equations are numbered by chapter, so that one number is one equation of the whole book
@@ -41,6 +42,7 @@ nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
@@ -49,9 +51,15 @@ html_title = "refdiff"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
 book_budget = "default"
+
+
+def setup(app):
+    """Say of an extension that only sets the path of MathJax what it does not say itself: it may be read in parallel."""
+    app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True

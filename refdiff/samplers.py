@@ -228,6 +228,7 @@ def _ancestral(process, x, rng, steps):
         yield int(steps[k - 1]) if k else 0, x_t
 
 
+#: Every sampler by name, with what it costs and the order that it declares.
 SAMPLERS = {
     "ancestral": Sampler(
         "ancestral, variance posterior",

@@ -455,9 +455,10 @@ def grid_mixture():
     return _equal_mixture((j[:, None] + 1j * j).ravel(), GRID_STD, GRID_VAR)
 
 
+#: All sets.
 NAMES = tuple(_WITH_LABELS)
-# The sets that come in parts, and in how many: moons, circles from the outer one, blades, Gaussians counter-clockwise
-# from (1, 0), arms, and Gaussians column by column, as the mixtures count them.
+#: The sets that come in parts, and in how many: moons, circles from the outer one, blades, Gaussians counter-clockwise
+#: from (1, 0), arms, and Gaussians column by column, as the mixtures count them.
 CLASSES = {"moons": 2, "circles": 2, "pinwheel": 5, "eight_gaussians": 8, "spiral": 2, "grid": GRID_SIDE**2}
 
 

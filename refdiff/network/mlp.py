@@ -382,8 +382,8 @@ class MLP:
         \hat\epsilon = h_{\text{depth}}\, W_{\text{depth}+1} + b_{\text{depth}+1}
 
     With ``residual=True`` the hidden layers from the second on are h_k = h_{k-1} + act(h_{k-1} W_k + b_k), and with a
-    ``point_dim`` the waves of :func:`point_embedding` take the place of x_t.
-    With ``classes``, 1_y is the label as a vector (:func:`one_hot`): each label adds its own row of W_1, and what has
+    ``point_dim`` the waves of ``point_embedding`` take the place of x_t.
+    With ``classes``, 1_y is the label as a vector (``one_hot``): each label adds its own row of W_1, and what has
     no label adds none, so that one network answers with and without. Without classes, 1_y has no entries.
     Weights start as N(0, 1/fan_in) (LeCun et al., 1998), biases as 0.
 
@@ -478,7 +478,7 @@ class MLP:
         Parameters
         ----------
         theta : ndarray, shape (P,)
-            All parameters, in the order of :attr:`parameters`.
+            All parameters, in the order of ``parameters``.
         dim, width, depth, time_dim, residual, dtype, activation, point_dim, classes
             As in :class:`MLP`; ``**model.config`` of a network of the same shape.
 
@@ -600,7 +600,7 @@ class MLP:
         return h.reshape(x.shape), tape
 
     def backward(self, tape, grad_output):
-        """Fill :attr:`gradients` and return dL/dx, given dL/d eps_hat.
+        """Fill ``gradients`` and return dL/dx, given dL/d eps_hat.
 
         Parameters
         ----------

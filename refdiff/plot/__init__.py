@@ -9,6 +9,7 @@ from refdiff.plot.chains import diffusion_strip, forward_animation, forward_figu
 from refdiff.plot.continuous import bound_over_log_snr, chain_limit, probability_flow
 from refdiff.plot.guidance import guidance_laws, guided_samples, guided_variance
 from refdiff.plot.laws import posterior_product, score_field
+from refdiff.plot.movie import Movie, movie
 from refdiff.plot.samplers import sampler_race
 from refdiff.plot.score import (
     ancestral_vs_langevin,
@@ -20,6 +21,7 @@ from refdiff.plot.score import (
 from refdiff.plot.style import Picture, save
 
 __all__ = [
+    "Movie",
     "Picture",
     "ancestral_vs_langevin",
     "bound_gap",
@@ -35,6 +37,7 @@ __all__ = [
     "guided_variance",
     "langevin_bias",
     "langevin_modes",
+    "movie",
     "posterior_product",
     "probability_flow",
     "quasi_static",

@@ -24,7 +24,7 @@ def dpmpp_2m_step(schedule, x_0_hat, x_0_hat_before, x_t, s, t, t_before):
     with the chain's own rates a = sqrt(alpha_bar) and sigma = sqrt(1 - alpha_bar), and steps in lambda:
     h = lambda_s - lambda_t and h_before = lambda_t - lambda_{t_before}, both > 0.
 
-    **lambda is log(a / sigma), half of** :attr:`Schedule.log_snr`, which is log(a^2 / sigma^2). With the whole of it
+    **lambda is log(a / sigma), half of** ``Schedule.log_snr``, which is log(a^2 / sigma^2). With the whole of it
     the step is wrong.
 
     It is the exact solution of the flow, by variation of constants, for a prediction that stays at D all the way:

@@ -136,7 +136,7 @@ def badge(key, code_names=()):
         found += wrong
     if identity.coincides:
         told = nodes.paragraph(classes=["coincides"])
-        told += nodes.Text(f"A wrong version shows nothing where: {identity.coincides}.")
+        told += nodes.Text(f"A wrong version shows nothing here: {identity.coincides.rstrip('.')}.")
         found += told
     return found
 
