@@ -61,5 +61,5 @@ book_budget = "default"
 
 
 def setup(app):
-    """Say of an extension that only sets the path of MathJax what it does not say itself: it may be read in parallel."""
+    """Say what an extension that only sets a path does not say itself: pages may be read in parallel."""
     app.extensions["sphinx-mathjax-offline"].parallel_read_safe = True
