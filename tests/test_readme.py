@@ -32,4 +32,5 @@ def test_every_relative_link_leads_to_a_file():
 def test_ci_runs_the_two_commands_as_they_stand_here():
     commands = [line for block in blocks("sh")[:2] for line in block.splitlines()]
     assert len(commands) == 2
-    assert set(commands) <= set((ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines())
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert set(commands) <= {line.strip() for line in lines}

@@ -163,7 +163,9 @@ def link_names(app, doctree):
             literal.replace_self(reference_to_api(app.env, name, short=True))
 
 
-PUBLIC = {name for one in verify.CATALOGUE.values() for name in one.judges if learn.has_source(name) and "__" not in name}
+PUBLIC = {
+    name for one in verify.CATALOGUE.values() for name in one.judges if learn.has_source(name) and "__" not in name
+}
 
 
 def prepare(app, env, docnames):
