@@ -27,6 +27,7 @@ def test_every_link_of_a_page_leads_somewhere(name):
         if re.match(r"[a-z]+:", link):
             continue
         path, fragment = urldefrag(unquote(link))
+        path = path.partition("?")[0]
         target = (SITE / name).parent / path if path else SITE / name
         target = target.resolve()
         assert target.exists(), link
