@@ -12,7 +12,9 @@ def blocks(language):
 
 
 def test_the_code_runs_and_says_what_stands_beside_it(capsys):
-    posterior, own = blocks("python")
+    blank, posterior, own = blocks("python")
+    exec(blank, {})
+    assert capsys.readouterr().out.startswith("… bayes.posterior_mean: posterior is not written yet")
     scope = {}
     exec(posterior, scope)
     assert scope["q"].mean.shape == (1, 2)
