@@ -74,7 +74,8 @@ class Traceability(SphinxDirective):
             name for held in one.held_by for name in verify.CATALOGUE[held].judges if learn.has_source(name)
         )
         errata = [claim.errata for claim in CLAIMS.values() if one.stands and overlap(claim.stands, one.stands)]
-        stands = one.stands or (f"not there; wanted at {one.near}" if one.near else "not there, but needed")
+        wanted = f"wanted at {one.near}" if one.near else ""
+        stands = "; ".join(part for part in (one.stands or "not there, but needed", wanted) if part)
         held = [link("identity", name) for name in one.held_by]
         held += [nodes.literal(test, test) for test in one.tested_by]
         return (
