@@ -9,9 +9,8 @@
     for (const formula of formulas) formula.style.fontSize = formula.dataset.size ?? (formula.dataset.size = formula.style.fontSize);
     const measured = formulas.map((formula) => {
       const box = formula.closest("div.math") ?? formula.closest("p, li, dd, td, h1, h2, h3, summary") ?? formula.parentElement;
-      const number = box.querySelector(":scope > .eqno, :scope > p > .eqno");
-      const beside = number && getComputedStyle(number).float === "right" ? number.offsetWidth + 8 : 0;
-      const room = box.clientWidth - beside - (box.matches("div.math") ? 12 : 2);
+      const style = getComputedStyle(box);
+      const room = box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 2;
       return [formula, formula.querySelector("mjx-math").getBoundingClientRect().width, room, parseFloat(getComputedStyle(formula).fontSize)];
     });
     for (const [formula, wide, room, size] of measured) {
