@@ -119,9 +119,9 @@ def judge_what_is_kept(form, case, evidence):
     "elbo.pathwise",
     judges=("elbo.undecomposed_on_chain", "elbo.consistency_on_chain", "elbo.denoising_on_chain"),
     states=r"\sum_{t=1}^T \log\frac{q(x_t \mid x_{t-1})}{p(x_{t-1} \mid x_t)} - \log p(x_T)"
-    r" = -\log p(x_0 \mid x_1) + \sum_{t=1}^{T-1} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
+    r" \qquad = -\log p(x_0 \mid x_1) + \sum_{t=1}^{T-1} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
     r" + \log\frac{q(x_T \mid x_{T-1})}{p(x_T)}"
-    r" = -\log p(x_0 \mid x_1) + \sum_{t=2}^T \log\frac{q(x_{t-1} \mid x_t, x_0)}{p(x_{t-1} \mid x_t)}"
+    r" \qquad = -\log p(x_0 \mid x_1) + \sum_{t=2}^T \log\frac{q(x_{t-1} \mid x_t, x_0)}{p(x_{t-1} \mid x_t)}"
     r" + \log\frac{q(x_T \mid x_0)}{p(x_T)}",
     source="Luo (2022), eq. 44 and 57",
     statistics=9,
@@ -423,9 +423,9 @@ class ConsistencyTerms:
 @identity(
     "elbo.consistency_terms_integrated",
     judges="elbo.consistency_terms_integrated",
-    states=r"C_t = \mathbb{E}_{q(x_{t-1}, x_{t+1} \mid x_0)}\left["
+    states=r"C_t = \mathbb{E}_{q(x_{t-1}, x_{t+1} \mid x_0)}\bigl["
     r"\mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)"
-    r" - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)\right]",
+    r" \qquad - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)\bigr]",
     source="the tower rule on Luo (2022), eq. 44",
     statistics=7,
     coincides="At t = 1 x_{t-1} is given: neighbours that are drawn apart show from T = 3 on.",
@@ -526,8 +526,8 @@ def judge_total_of_consistency_form(form, law_of_term, case, trial):
     judges="elbo.consistency_form",
     states=r"\mathbb{E}\left[-\log p(x_0 \mid x_1)\right]"
     r" + \sum_{t=1}^{T-1} \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
-    r" + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
-    r" = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
+    r" \qquad + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
+    r" \qquad = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
     source="Luo (2022), eq. 44",
     statistics=3,
     coincides="With T = 1 there are no terms, and nothing can be wrong with them. L_T in the place of the last part"
@@ -557,8 +557,8 @@ class ConsistencyForm:
     "elbo.consistency_form_integrated",
     judges="elbo.consistency_form_integrated",
     states=r"\mathbb{E}\left[-\log p(x_0 \mid x_1)\right] + \sum_{t=1}^{T-1} C_t"
-    r" + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
-    r" = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
+    r" \qquad + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
+    r" \qquad = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
     source="the tower rule on Luo (2022), eq. 44",
     statistics=3,
     coincides="As for the form that it integrates.",

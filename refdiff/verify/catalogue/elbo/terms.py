@@ -353,8 +353,8 @@ class ConsistencyTerm:
     "elbo.consistency_term_integrated",
     judges="elbo.consistency_term_integrated",
     states=r"\mathbb{E}_{q(x_t \mid x_{t-1}, x_{t+1})} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
-    r" = \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)"
-    r" - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)",
+    r" \qquad = \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)"
+    r" \qquad - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)",
     source="the tower rule on Luo (2022), eq. 44",
     statistics=3,
     coincides="The divergence that is printed in its place, KL(q(x_t | x_{t-1}) || p(x_t | x_{t+1})), has another value"
