@@ -415,7 +415,8 @@ class Product:
 @identity(
     "gaussian.full_log_density",
     judges="gaussian.FullGaussian.log_density",
-    states=r"\log\mathcal{N}(x; m, K) \qquad = -\tfrac12\left[d\log 2\pi + \log\det K + (x - m)^\top K^{-1} (x - m)\right]",
+    states=r"\log\mathcal{N}(x; m, K) \qquad"
+    r" = -\tfrac12\left[d\log 2\pi + \log\det K + (x - m)^\top K^{-1} (x - m)\right]",
     source="Bishop (2006), eq. 2.43",
     statistics=1,
     coincides="A diagonal covariance says nothing of the correlations.",
