@@ -19,7 +19,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "book",
 ]
-exclude_patterns = ["_ext", "samplers/*", "benchmarks/*", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_ext", "samplers/*", "benchmarks/*", "notebooks/README.md", "**/.ipynb_checkpoints"]
 nitpicky = True
 nitpick_ignore = [("py:class", "numpy.ndarray"), ("py:class", "collections.abc.Callable")]  # their own sites have them
 root_doc = "index"

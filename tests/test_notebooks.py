@@ -42,6 +42,13 @@ def test_there_are_ten_in_order():
     assert [name[:2] for name in NAMES] == [f"{k:02}" for k in range(1, 11)]
 
 
+def test_the_table_beside_them_names_all_and_leads_where_it_says():
+    table = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \d\d \| \[[^]]*\]\((\w+)\.ipynb\)", table, re.MULTILINE) == NAMES
+    for link in re.findall(r"\]\(([^)]+)\)", table):
+        assert (FOLDER / link.partition("#")[0]).exists(), link
+
+
 @each_notebook
 def test_a_notebook_is_committed_without_what_running_it_leaves(path):
     for cell in cells(path, "code"):
