@@ -231,7 +231,7 @@ def setup(app):
     import re
 
     # names that have code worth printing, but no entry in the API
-    app.add_config_value("book_private", re.compile(r"kernels\.|verify\.(oracles|evidence|catalogue)|.*\b_"), "", [])
+    app.add_config_value("book_private", re.compile(r"kernels\.|verify\.(oracles|evidence|catalogue)|score\.field\.along|.*\b_"), "", [])
     app.add_node(reference_by_key)
     app.add_directive("step", Step)
     app.add_directive("source", SourceOf)
