@@ -50,7 +50,7 @@ def two(case):
     "score.langevin_transition",
     judges="score.langevin_transition",
     states=r"k(x' \mid x) = \mathcal{N}\left(x + h\,s(x),\; 2h I\right), \qquad"
-    r" \mathbb{E}[x'] - x = h\,\frac{d}{d\tau}\mathbb{E}[x_\tau], \quad"
+    r" \mathbb{E}[x'] - x = h\,\frac{d}{d\tau}\mathbb{E}[x_\tau], \qquad"
     r" \operatorname{Var}[x'] = h\,\frac{d}{d\tau}\operatorname{Var}[x_\tau] \;\text{at}\; \tau = 0",
     source="Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4",
     statistics=3,
