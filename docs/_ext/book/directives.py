@@ -277,8 +277,10 @@ def setup(app):
     """Register directives, roles and the resolution of links by key."""
     import re
 
-    # names that have code worth printing, but no entry in the API
-    app.add_config_value("book_private", re.compile(r"kernels\.|verify\.(oracles|evidence|catalogue)|.*\b_"), "", [])
+    # names that have code worth printing, but no entry in the API; among them what a chapter's own files share
+    own = r"(elbo|likelihood|reverse|score|continuous|guidance)\.[a-z_]+\.\w"
+    private = re.compile(rf"kernels\.|verify\.(oracles|evidence|catalogue)|{own}|.*\b_")
+    app.add_config_value("book_private", private, "", [])
     app.add_node(reference_by_key)
     app.add_directive("step", Step)
     app.add_directive("source", SourceOf)

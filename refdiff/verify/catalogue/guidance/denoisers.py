@@ -184,8 +184,8 @@ class Classifier:
     "guidance.equivalence",
     judges=("guidance.classifier", "guidance.classifier_free"),
     states=r"(1 + w)\,\epsilon^*(x_t, t, y) - w\,\epsilon^*(x_t, t)"
-    r" = \epsilon^*(x_t, t, y) - w\,\sqrt{1 - \bar\alpha_t}\,\nabla\log p(y \mid x_t)"
-    r" = \epsilon^*(x_t, t) - (1 + w)\,\sqrt{1 - \bar\alpha_t}\,\nabla\log p(y \mid x_t)",
+    r" \qquad = \epsilon^*(x_t, t, y) - w\,\sqrt{1 - \bar\alpha_t}\,\nabla\log p(y \mid x_t)"
+    r" \qquad = \epsilon^*(x_t, t) - (1 + w)\,\sqrt{1 - \bar\alpha_t}\,\nabla\log p(y \mid x_t)",
     source="Ho & Salimans (2022), section 3.2; Bayes' rule",
     statistics=6,
     coincides="w = 0 for the first two, where no classifier is needed.",

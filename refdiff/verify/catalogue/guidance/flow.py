@@ -141,7 +141,7 @@ class TiltedLogDensity:
     "guidance.guided_score",
     judges="guidance.guided_score",
     states=r"\tilde s(x, s) = (1 + w)\,\nabla\log p_s(x \mid y) - w\,\nabla\log p_s(x)"
-    r" = \nabla\log\left[p_s(x)\,p_s(y \mid x)^{1 + w}\right]",
+    r" \qquad = \nabla\log\left[p_s(x)\,p_s(y \mid x)^{1 + w}\right]",
     source="Ho & Salimans (2022), eq. 6, as a score",
     statistics=2,
     coincides="w = 0 and w = -1, where what the tilted density diffuses to has this score as well; s = 0, for all w.",
@@ -260,7 +260,7 @@ class GuidedScoreDivergence:
     "guidance.guided_flow_log_density",
     judges="guidance.guided_flow_log_density",
     states=r"\log p(x_0) = \log p_1(x_1) + \int_0^1 \left[d f"
-    r" - \tfrac12 g^2\,\nabla\cdot\tilde s(x_s, s)\right] ds \;\ne\; \log p_w(x_0)",
+    r" - \tfrac12 g^2\,\nabla\cdot\tilde s(x_s, s)\right] ds \qquad \ne \log p_w(x_0)",
     source="Song et al. (2021), eq. 39, with the guided score",
     statistics=3,
     coincides="w = 0, which is p(x | y) but for the prior, and w = -1.",

@@ -241,7 +241,7 @@ class Denoiser:
     "guidance.classifier_score",
     judges="guidance.LabelledMixture.classifier_score",
     states=r"\nabla_{x_t} \log p(y \mid x_t) = \nabla_{x_t} \log p(x_t \mid y) - \nabla_{x_t} \log p(x_t)"
-    r" = p(\text{not } y \mid x_t)\left[\nabla_{x_t} \log p(x_t \mid y)"
+    r" \qquad = p(\text{not } y \mid x_t)\left[\nabla_{x_t} \log p(x_t \mid y)"
     r" - \nabla_{x_t} \log p(x_t \mid \text{not } y)\right]",
     source="Dhariwal & Nichol (2021), section 4.2, where it is asked for; the definition",
     statistics=4,

@@ -151,8 +151,8 @@ class Tilted:
     "guidance.guided_flow_limit",
     judges="guidance.guided_flow_limit",
     states=r"\operatorname{Var}[x] = v^{1 + w}\,V^{-w} \ne v_w, \qquad"
-    r" \mathbb{E}[x] = \mu + (1 + w)(m - \mu) \int_0^1 \left[\frac vV"
-    r" + \left(1 - \frac vV\right)\kappa^2\right]^{w/2} d\kappa \ne \mu_w",
+    r" \mathbb{E}[x] = \mu + (1 + w)(m - \mu)\,I \ne \mu_w, \qquad"
+    r" I = \int_0^1 \left[\frac vV + \left(1 - \frac vV\right)\kappa^2\right]^{w/2} d\kappa",
     source="the definition: the linear equation solved; that it is not the tilted density, Bradley & Nakkiran (2024)",
     statistics=2,
     coincides="w = 0, which is p(x | y), and w = -1, p(x).",

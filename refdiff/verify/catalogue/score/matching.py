@@ -30,8 +30,8 @@ def tensor(d, nodes=3):
     "score.explicit_loss",
     judges="score.explicit_loss",
     states=r"F(q, s) = \mathbb{E}_q\Vert s(x) - \nabla \log q(x) \Vert^2, \qquad"
-    r" \text{for } q = \mathcal{N}(m, vI),\; s = \nabla\log\mathcal{N}(m', v'I):\quad"
-    r" d\,v\left(\frac1v - \frac1{v'}\right)^2 + \frac{\Vert m - m' \Vert^2}{v'^2}",
+    r" \text{for } q = \mathcal{N}(m, vI),\; s = \nabla\log\mathcal{N}(m', v'I):\qquad"
+    r" F(q, s) = d\,v\left(\frac1v - \frac1{v'}\right)^2 + \frac{\Vert m - m' \Vert^2}{v'^2}",
     source="Hyvärinen (2005), eq. 2",
     statistics=1,
     coincides="Mean and sum over coordinates, where d = 1.",

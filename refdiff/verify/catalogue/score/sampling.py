@@ -50,7 +50,7 @@ def two(case):
     "score.langevin_transition",
     judges="score.langevin_transition",
     states=r"k(x' \mid x) = \mathcal{N}\left(x + h\,s(x),\; 2h I\right), \qquad"
-    r" \mathbb{E}[x'] - x = h\,\frac{d}{d\tau}\mathbb{E}[x_\tau], \quad"
+    r" \mathbb{E}[x'] - x = h\,\frac{d}{d\tau}\mathbb{E}[x_\tau], \qquad"
     r" \operatorname{Var}[x'] = h\,\frac{d}{d\tau}\operatorname{Var}[x_\tau] \;\text{at}\; \tau = 0",
     source="Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4",
     statistics=3,
@@ -85,8 +85,8 @@ class LangevinTransition:
     "score.langevin",
     judges=("score.langevin", "score.langevin_chain"),
     states=r"x_k = x_{k-1} + h\,s(x_{k-1}) + \sqrt{2h}\,z_k; \qquad \text{on } \mathcal{N}(m, v):\quad"
-    r" \mathbb{E}[x_k \mid x_0] = m + a^k (x_0 - m), \quad"
-    r" \operatorname{Var}[x_k \mid x_0] = 2h\,\frac{1 - a^{2k}}{1 - a^2}, \quad a = 1 - \frac hv",
+    r" \mathbb{E}[x_k \mid x_0] = m + a^k (x_0 - m), \qquad"
+    r" \operatorname{Var}[x_k \mid x_0] = 2h\,\frac{1 - a^{2k}}{1 - a^2}, \qquad a = 1 - \frac hv",
     source="Roberts & Tweedie (1996), section 1.4; Song & Ermon (2019), eq. 4",
     statistics=6,
     coincides="As h goes to 0 the chain has the law of the diffusion, and MALA's too.",
@@ -539,9 +539,9 @@ class AncestralTransition:
     "score.ancestral_vs_langevin",
     judges=("score.ancestral_transition", "score.langevin_transition"),
     states=r"\frac{x + \beta s}{\sqrt{1 - \beta}} - \left(x + \tfrac\beta2 s\right)"
-    r" = \tfrac\beta2\,(x + s) + O(\beta^2); \qquad x_t \sim \mathcal{N}(m, v):\quad"
+    r" = \tfrac\beta2\,(x + s) + O(\beta^2); \qquad x_t \sim \mathcal{N}(m, v):\qquad"
     r" \operatorname{Var}_{\mathrm{ancestral}} = \operatorname{Var}[x_{t-1}]"
-    r" + \frac{\beta_t^2}{\alpha_t}\left(\frac1v - 1\right), \quad"
+    r" + \frac{\beta_t^2}{\alpha_t}\left(\frac1v - 1\right), \qquad"
     r" \operatorname{Var}_{\mathrm{Langevin}} = v + \frac{\beta_t^2}{4v}",
     source="Song et al. (2021), eq. 4 and 10, for the two steps; a comparison of definitions",
     statistics=4,
