@@ -216,7 +216,7 @@ def points_of(case):
 @identity(
     "likelihood.linear_denoiser",
     judges="likelihood.linear_denoiser",
-    states=r"\hat\epsilon(x_t, t) = s_t\,x_t + c_t",
+    states=r"\hat\epsilon(x_t, t) = s_t\,x_t + i_t",
     source="the convention of this library",
     statistics=3,
     coincides="With one slope for all steps an index that is off by one does not show.",
