@@ -253,7 +253,7 @@ class RandomStep:
     "elbo.stratified_step",
     judges="elbo.stratified_step",
     states=r"L_T + T\,L_{t_i-1}(x_{t_i}), \qquad t_i = 1 + \left\lfloor T\,\frac{i + u_i}{n}\right\rfloor,"
-    r"\quad u_i \sim U[0, 1), \quad i = 0, \ldots, n - 1 \text{ in random order}",
+    r" \quad u_i \sim U[0, 1), \qquad i = 0, \ldots, n - 1 \text{ in random order}",
     source="Kingma et al. (2021), appendix I, with one u for all points",
     statistics=2,
     coincides="Without the random order the mean over points that are all alike is right, and so is that over points"
@@ -393,9 +393,9 @@ class MeanSquareTerms:
 @identity(
     "elbo.loss_aware_probability",
     judges="elbo.loss_aware_probability",
-    states=r"\pi_t \propto \sqrt{\mathbb{E}[L_{t-1}^2]} \quad\text{minimises}\quad"
+    states=r"\pi_t \propto \sqrt{\mathbb{E}[L_{t-1}^2]} \quad\text{minimises} \qquad"
     r"\mathbb{E}\left[\frac{L_{t-1}^2}{\pi_t^2}\right] = \sum_{t=1}^T \frac{\mathbb{E}[L_{t-1}^2]}{\pi_t}"
-    r"\ge \left(\sum_{t=1}^T \sqrt{\mathbb{E}[L_{t-1}^2]}\right)^2",
+    r" \qquad \ge \left(\sum_{t=1}^T \sqrt{\mathbb{E}[L_{t-1}^2]}\right)^2",
     source="Nichol & Dhariwal (2021), eq. 18",
     statistics=2,
     coincides="Any probabilities that are divided by again leave the mean right: only the variance tells which are"
@@ -455,8 +455,8 @@ def lopsided(case, x_0):
 @identity(
     "elbo.antithetic_form",
     judges="elbo.antithetic_form",
-    states=r"\tfrac12\left[L_{t-1}(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon)"
-    r" + L_{t-1}(\sqrt{\bar\alpha_t}\,x_0 - \sqrt{1 - \bar\alpha_t}\,\epsilon)\right]",
+    states=r"\tfrac12\left[L_{t-1}(x_t^+) + L_{t-1}(x_t^-)\right], \qquad"
+    r" x_t^\pm = \sqrt{\bar\alpha_t}\,x_0 \pm \sqrt{1 - \bar\alpha_t}\,\epsilon",
     source="Hammersley & Morton (1956), antithetic variates",
     statistics=3,
     coincides="A pair of independent noises has the same mean: only the law shows that they are no mirror images.",

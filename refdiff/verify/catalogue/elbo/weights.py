@@ -183,7 +183,7 @@ class WeightMean:
     "elbo.weight_from_snr",
     judges="elbo.weight_from_snr",
     states=r"L_{t-1} = \tfrac12\left[\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\right]"
-    r"\mathbb{E}\Vert x_0 - \hat x_0(x_t, t)\Vert^2 \quad\text{for}\quad \sigma_t^2 = \tilde\beta_t",
+    r"\mathbb{E}\Vert x_0 - \hat x_0(x_t, t)\Vert^2 \qquad\text{for}\quad \sigma_t^2 = \tilde\beta_t",
     source="Kingma et al. (2021), eq. 13",
     statistics=1,
     coincides="With the variance beta_t the weight of x_0 is smaller, by beta_tilde_t / beta_t: .45 of it at t = 2 of"
@@ -350,8 +350,9 @@ class MinSNRWeightV:
 @identity(
     "elbo.simple_loss",
     judges="elbo.simple_loss",
-    states=r"L_{\text{simple}} = \mathbb{E}_{t \sim U\{1, \ldots, T\},\, \epsilon}"
-    r"\left\Vert\epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon, t)\right\Vert^2",
+    states=r"L_\mathrm{simple} = \mathbb{E}_{t \sim U\{1, \ldots, T\},\, \epsilon}\,E_t, \qquad"
+    r"E_t = \left\Vert\epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\,x_0"
+    r" + \sqrt{1 - \bar\alpha_t}\,\epsilon, t)\right\Vert^2",
     source="Ho, Jain & Abbeel (2020), eq. 14",
     statistics=2,
     coincides="At T = 1000 one step that is never drawn changes the loss by a thousandth. Mean and sum over the"

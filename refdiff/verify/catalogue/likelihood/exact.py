@@ -216,7 +216,7 @@ def points_of(case):
 @identity(
     "likelihood.linear_denoiser",
     judges="likelihood.linear_denoiser",
-    states=r"\hat\epsilon(x_t, t) = s_t\,x_t + c_t",
+    states=r"\hat\epsilon(x_t, t) = s_t\,x_t + i_t",
     source="the convention of this library",
     statistics=3,
     coincides="With one slope for all steps an index that is off by one does not show.",
@@ -288,7 +288,7 @@ class LinearMarginal:
     "likelihood.linear_log_density",
     judges="likelihood.linear_log_density",
     states=r"\log p(x_0) = \log \int p(x_T) \prod_{t=1}^T p(x_{t-1} \mid x_t)\,dx_{1:T}"
-    r" = \log \mathcal{N}(x_0; m_0, v_0 I)",
+    r" \qquad {} = \log \mathcal{N}(x_0; m_0, v_0 I)",
     source="the integral over x_1..x_T of Ho, Jain & Abbeel (2020), eq. 1",
     statistics=4,
     coincides="The bound is log p(x_0), and needs no integral, only where the model is the exact reverse process.",
@@ -426,8 +426,8 @@ class LinearBound:
     "likelihood.linear_consistency_bound",
     judges="likelihood.linear_consistency_bound",
     states=r"C_t = \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})} = \frac d2\log\frac{\sigma_{t+1}^2}"
-    r"{\beta_t} - \frac d2 + \frac{\Vert M_t - a_{t+1} M_{t+1} - b_{t+1}\Vert^2 + d\left(V_t + a_{t+1}^2 V_{t+1}"
-    r" - 2 a_{t+1}\sqrt{\alpha_{t+1}}\,V_t\right)}{2\sigma_{t+1}^2}",
+    r"{\beta_t} - \frac d2 \qquad {} + \frac{\Vert M_t - a_{t+1} M_{t+1} - b_{t+1}\Vert^2}{2\sigma_{t+1}^2}"
+    r"\qquad {} + \frac{d\left(V_t + a_{t+1}^2 V_{t+1} - 2 a_{t+1}\sqrt{\alpha_{t+1}}\,V_t\right)}{2\sigma_{t+1}^2}",
     source="Luo (2022), eq. 44, its expectations carried out",
     statistics=5,
     coincides="With a_{t+1} = 0 the covariance of x_t and x_{t+1} does not matter. The constants between C_t and L_t"
@@ -591,7 +591,7 @@ def mean_left_open(law, factor, left, power=1):
     judges="likelihood.mixture_bound",
     states=r"\mathbb{E}\,L_{t-1} = d\left[w_t\,\ell_t + c_t\right], \qquad"
     r" \mathbb{E}\,L = \sum_{t=1}^T \left(\mathbb{E}\left[-\log p(x_{t-1} \mid x_t)\right]"
-    r" - H(x_t \mid x_{t-1})\right) - \mathbb{E}\log p(x_T) \ge H(x_0)",
+    r" - H(x_t \mid x_{t-1})\right) \qquad {} - \mathbb{E}\log p(x_T) \ge H(x_0)",
     source="Ho, Jain & Abbeel (2020), eq. 5 and 12, their expectations carried out",
     statistics=5,
     coincides="For data N(0, I) and the variance beta the bound is the entropy of the data: no step costs anything.",
@@ -717,7 +717,7 @@ class MixtureBound:
     "likelihood.reverse_entropy_bounds",
     judges="likelihood.reverse_entropy_bounds",
     states=r"\tfrac d2\log 2\pi e\tilde\beta_t \le H(x_{t-1} \mid x_t) \le \tfrac d2\log 2\pi e\beta_t,"
-    r" \text{ the latter if } H(x_t) \ge H(x_{t-1})",
+    r" \qquad \text{the latter if } H(x_t) \ge H(x_{t-1})",
     source="Sohl-Dickstein et al. (2015), eq. 24",
     statistics=2,
     coincides="Late in a long schedule beta_tilde_t is nearly beta_t, and the bounds meet. Data N(0, 4 I) break the"

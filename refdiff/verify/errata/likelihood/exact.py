@@ -19,8 +19,8 @@ def steps(schedule, slope, intercept, variance, decoder_var):
 @erratum(
     "linear-denoiser-from-zero",
     source="a common slip: zero-based code beside arrays over t = 0..T",
-    says=r"\hat\epsilon(x_t, t) = s_{t-1}\,x_t + c_{t-1}",
-    correct=r"\hat\epsilon(x_t, t) = s_t\,x_t + c_t",
+    says=r"\hat\epsilon(x_t, t) = s_{t-1}\,x_t + i_{t-1}",
+    correct=r"\hat\epsilon(x_t, t) = s_t\,x_t + i_t",
     replaces="likelihood.linear_denoiser",
     rejected_by="likelihood.linear_denoiser",
     coincides="one slope and one intercept for all steps",
