@@ -287,7 +287,7 @@ class HeunStep:
     "reverse.heun_path",
     judges="reverse.heun_path",
     states=r"y_{\tau_{k-1}} = y_{\tau_k} + (\sigma_{\tau_{k-1}} - \sigma_{\tau_k})\,"
-    r"\frac{\hat\epsilon(x_{\tau_k}, \tau_k) + \hat\epsilon(x'_{\tau_{k-1}}, \tau_{k-1})}2, \quad k = K, \ldots, 2,"
+    r"\frac{\hat\epsilon(x_{\tau_k}, \tau_k) + \hat\epsilon(x'_{\tau_{k-1}}, \tau_{k-1})}2, \qquad k = K, \ldots, 2,"
     r" \qquad y_0 = y_{\tau_1} - \sigma_{\tau_1}\,\hat\epsilon(x_{\tau_1}, \tau_1)",
     source="Karras et al. (2022), Algorithm 1",
     statistics=2,
