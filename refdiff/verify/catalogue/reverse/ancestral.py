@@ -262,7 +262,7 @@ class EpsLoss:
     judges="reverse.optimal_var",
     states=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}\,"
     r"\tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
-    r" = \tfrac1d\,\mathbb{E}\Vert x_{t-1} - \mu(x_t, t)\Vert^2",
+    r" \qquad = \tfrac1d\,\mathbb{E}\Vert x_{t-1} - \mu(x_t, t)\Vert^2",
     source="Bao et al. (2022), theorem 1, for the ideal denoiser",
     statistics=2,
     coincides="With the ideal denoiser it is beta_t for data N(0, I) and beta_tilde_t for data at one point; on late"
