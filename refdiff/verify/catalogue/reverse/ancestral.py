@@ -262,7 +262,7 @@ class EpsLoss:
     judges="reverse.optimal_var",
     states=r"\sigma_t^{*2} = \tilde\beta_t + \frac{\beta_t^2}{\alpha_t\,(1 - \bar\alpha_t)}\,"
     r"\tfrac1d\,\mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
-    r" = \tfrac1d\,\mathbb{E}\Vert x_{t-1} - \mu(x_t, t)\Vert^2",
+    r" \qquad = \tfrac1d\,\mathbb{E}\Vert x_{t-1} - \mu(x_t, t)\Vert^2",
     source="Bao et al. (2022), theorem 1, for the ideal denoiser",
     statistics=2,
     coincides="With the ideal denoiser it is beta_t for data N(0, I) and beta_tilde_t for data at one point; on late"
@@ -468,7 +468,7 @@ class TransitionVar:
 @identity(
     "reverse.ancestral",
     judges="reverse.ancestral",
-    states=r"x_{t-1} = \mu(x_t, t) + \sigma_t z, \quad z \sim \mathcal{N}(0, I) \text{ for } t > 1,"
+    states=r"x_{t-1} = \mu(x_t, t) + \sigma_t z, \qquad z \sim \mathcal{N}(0, I) \text{ for } t > 1,"
     r" \quad z = 0 \text{ for } t = 1, \qquad t = T, \ldots, 1",
     source="Ho, Jain & Abbeel (2020), Algorithm 2",
     statistics=10,
@@ -517,7 +517,7 @@ class Ancestral:
 @identity(
     "reverse.sample",
     judges="reverse.sample",
-    states=r"x_T \sim \mathcal{N}(0, I), \; x_{t-1} \sim p(x_{t-1} \mid x_t) \;\Longrightarrow\;"
+    states=r"x_T \sim \mathcal{N}(0, I), \; x_{t-1} \sim p(x_{t-1} \mid x_t) \quad\Longrightarrow\quad"
     r" x_0 \sim \mathcal{N}(m_0, v_0), \qquad m_{t-1} = a_t m_t + b_t, \quad v_{t-1} = a_t^2 v_t + \sigma_t^2"
     r" \quad\text{for}\quad \mu(x_t, t) = a_t x_t + b_t",
     source="Ho, Jain & Abbeel (2020), Algorithm 2",

@@ -165,7 +165,7 @@ class DdimTransition:
 @identity(
     "reverse.ddim_keeps_the_marginals",
     judges="reverse.ddim_transition",
-    states=r"\int q_\sigma(x_s \mid x_t, x_0)\,q(x_t \mid x_0)\,dx_t = q(x_s \mid x_0) \quad\text{for every } \eta",
+    states=r"\int q_\sigma(x_s \mid x_t, x_0)\,q(x_t \mid x_0)\,dx_t = q(x_s \mid x_0) \qquad\text{for every } \eta",
     source="Song, Meng & Ermon (2021), lemma 1",
     statistics=6,
     coincides="It does not know sigma^2: any share of the noise may be new, if the rest is kept.",
@@ -306,7 +306,7 @@ class DdimPath:
     "reverse.ddim",
     judges="reverse.ddim",
     states=r"x_T \sim \mathcal{N}(0, I), \; x_{\tau_{k-1}} \sim q_\sigma(x_{\tau_{k-1}} \mid x_{\tau_k}, \hat x_0)"
-    r" \;\Longrightarrow\; x_0 \sim \mathcal{N}(m_0, v_0), \qquad m_s = a m_t + b, \quad v_s = a^2 v_t + \sigma^2"
+    r" \quad\Longrightarrow\quad x_0 \sim \mathcal{N}(m_0, v_0), \qquad m_s = a m_t + b, \quad v_s = a^2 v_t + \sigma^2"
     r" \quad\text{where}\quad \mathbb{E}[x_s \mid x_t] = a x_t + b",
     source="Song, Meng & Ermon (2021), eq. 12",
     statistics=6,

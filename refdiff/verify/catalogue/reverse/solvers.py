@@ -199,7 +199,7 @@ class Dpmpp2mStep:
     judges="reverse.dpmpp_2m_path",
     states=r"x_{\tau_{k-1}} = \frac{\sigma_{\tau_{k-1}}}{\sigma_{\tau_k}}\,x_{\tau_k}"
     r" - a_{\tau_{k-1}} \left(e^{-h_k} - 1\right) D_k, \qquad"
-    r" D_k = \hat x_0(\tau_k) + \frac{h_k}{2 h_{k+1}}\left[\hat x_0(\tau_k) - \hat x_0(\tau_{k+1})\right], \quad"
+    r" D_k = \hat x_0(\tau_k) + \frac{h_k}{2 h_{k+1}}\left[\hat x_0(\tau_k) - \hat x_0(\tau_{k+1})\right], \qquad"
     r" D_K = \hat x_0(\tau_K), \quad D_1 = \hat x_0(\tau_1), \quad \tau_0 = 0",
     source="Lu et al. (2022b), DPM-Solver++, Algorithm 2",
     statistics=2,
@@ -220,7 +220,7 @@ class Dpmpp2mPath:
 @identity(
     "reverse.dpmpp_2m",
     judges="reverse.dpmpp_2m",
-    states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \;\Longrightarrow\; x_0 = A x_T + B \sim"
+    states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \quad\Longrightarrow\quad x_0 = A x_T + B \sim"
     r" \mathcal{N}(B, A^2 I), \qquad A, B \text{ by recursion over two steps}",
     source="Lu et al. (2022b), DPM-Solver++, Algorithm 2",
     statistics=2,
@@ -287,7 +287,7 @@ class HeunStep:
     "reverse.heun_path",
     judges="reverse.heun_path",
     states=r"y_{\tau_{k-1}} = y_{\tau_k} + (\sigma_{\tau_{k-1}} - \sigma_{\tau_k})\,"
-    r"\frac{\hat\epsilon(x_{\tau_k}, \tau_k) + \hat\epsilon(x'_{\tau_{k-1}}, \tau_{k-1})}2, \quad k = K, \ldots, 2,"
+    r"\frac{\hat\epsilon(x_{\tau_k}, \tau_k) + \hat\epsilon(x'_{\tau_{k-1}}, \tau_{k-1})}2, \qquad k = K, \ldots, 2,"
     r" \qquad y_0 = y_{\tau_1} - \sigma_{\tau_1}\,\hat\epsilon(x_{\tau_1}, \tau_1)",
     source="Karras et al. (2022), Algorithm 1",
     statistics=2,
@@ -318,7 +318,7 @@ class HeunPath:
 @identity(
     "reverse.heun",
     judges="reverse.heun",
-    states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \;\Longrightarrow\; x_0 = A x_T + B \sim"
+    states=r"x_T \sim \mathcal{N}(0, I), \; \hat\epsilon \text{ affine} \quad\Longrightarrow\quad x_0 = A x_T + B \sim"
     r" \mathcal{N}(B, A^2 I), \qquad A, B \text{ by recursion}",
     source="Karras et al. (2022), Algorithm 1",
     statistics=2,
@@ -339,10 +339,10 @@ class HeunSamples:
 @identity(
     "reverse.solvers_of_one_point",
     judges=("reverse.ddim_path", "reverse.dpmpp_2m_path", "reverse.heun_path"),
-    states=r"\hat\epsilon(x_t, t) = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1 - \bar\alpha_t}}, \;"
-    r" x_T = \sqrt{\bar\alpha_T}\,x_0 + \sqrt{1 - \bar\alpha_T}\,\epsilon \;\Longrightarrow\;"
+    states=r"\hat\epsilon(x_t, t) = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1 - \bar\alpha_t}}, \qquad"
+    r" x_T = \sqrt{\bar\alpha_T}\,x_0 + \sqrt{1 - \bar\alpha_T}\,\epsilon \quad\Longrightarrow\quad"
     r" x_{\tau_k} = \sqrt{\bar\alpha_{\tau_k}}\,x_0 + \sqrt{1 - \bar\alpha_{\tau_k}}\,\epsilon"
-    r" \quad\text{whatever the steps}",
+    r" \qquad\text{whatever the steps}",
     source="definition: for data at one point x_0_hat is constant, and the flow is straight",
     statistics=2,
     coincides="Whatever is made of two predictions, if they are the same.",
@@ -391,7 +391,7 @@ class SolversOfOnePoint:
 @identity(
     "reverse.solvers_begin_alike",
     judges=("reverse.ddim", "reverse.dpmpp_2m", "reverse.heun"),
-    states=r"K = 1, \; \eta = 0, \text{ one seed} \;\Longrightarrow\; \text{one } x_T \sim \mathcal{N}(0, I)"
+    states=r"K = 1, \; \eta = 0, \text{ one seed} \quad\Longrightarrow\quad \text{one } x_T \sim \mathcal{N}(0, I)"
     r" \text{ and one } x_0 = \hat x_0(x_T, T)",
     source="definition: a first step has nothing to remember, and a last one no second slope",
     statistics=2,
