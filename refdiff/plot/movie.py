@@ -2,6 +2,7 @@
 
 import re
 import sys
+from html import escape
 
 from matplotlib.animation import FuncAnimation
 
@@ -10,13 +11,13 @@ __all__ = ["Movie", "movie"]
 BUTTONS = {  # in the place of an icon font that a page would have to fetch
     "fa-minus": "−",
     "fa-plus": "+",
-    "fa-fast-backward": "⏮",
-    "fa-step-backward": "‹",
+    "fa-fast-backward": "|<",
+    "fa-step-backward": "<",
     "fa-play fa-flip-horizontal": "◀",
-    "fa-pause": "⏸",
+    "fa-pause": "||",
     "fa-play": "▶",
-    "fa-step-forward": "›",
-    "fa-fast-forward": "⏭",
+    "fa-step-forward": ">",
+    "fa-fast-forward": ">|",
 }
 
 
@@ -94,4 +95,4 @@ def movie(figure, update, frames, interval=120, dpi=72):
 def _without_requests(html):
     """Return the page's part without the style sheet that it would fetch, its icons as characters."""
     html = re.sub(r'<link rel="stylesheet"\s+href="https://[^>]*font-awesome[^>]*>', "", html)
-    return re.sub(r'<i class="fa ([a-z -]+)"></i>', lambda icon: BUTTONS[icon[1]], html)
+    return re.sub(r'<i class="fa ([a-z -]+)"></i>', lambda icon: escape(BUTTONS[icon[1]]), html)
