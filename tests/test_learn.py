@@ -69,6 +69,20 @@ def test_an_array_of_a_schedule_is_a_function_of_beta():
     assert "tiny betas" in answer.says
 
 
+def ddim_var(schedule, s, t, eta):
+    alpha_bar, one_minus = schedule.alpha_bar, schedule.one_minus_alpha_bar
+    return eta**2 * one_minus[s] / one_minus[t] * (1 - alpha_bar[t] / alpha_bar[s])
+
+
+def test_a_refusal_that_is_missing_is_mentioned_and_does_not_hide_a_wrong_number():
+    answer = learn.check("reverse.ddim_var", ddim_var)
+    assert answer.solved
+    assert "eta above 1 raises TypeError or ValueError" in answer.says
+    answer = learn.check("reverse.ddim_var", lambda schedule, s, t, eta: eta * ddim_var(schedule, s, t, 1.0))
+    assert not answer.solved
+    assert "raises" not in answer.says
+
+
 def test_a_method_goes_by_its_class_and_several_functions_by_their_names():
     from refdiff import GaussianMixture
 

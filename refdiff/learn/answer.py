@@ -9,6 +9,7 @@ from html import escape
 from refdiff import verify
 from refdiff.learn.sources import has_source, source
 from refdiff.schedule import Schedule
+from refdiff.verify.evidence import REFUSAL
 from refdiff.verify.report import Verdict
 
 __all__ = ["Answer", "Solution", "check", "resolve", "solution"]
@@ -40,8 +41,8 @@ class Answer:
 
     @property
     def solved(self):
-        """Whether the identity holds."""
-        return self.verdict is not None and self.verdict.holds
+        """Whether the identity holds; what a function should refuse, and does not, is only mentioned."""
+        return self.verdict is not None and (self.verdict.holds or self.verdict.what.endswith(REFUSAL))
 
     def __bool__(self):
         return self.solved
@@ -150,6 +151,8 @@ def check(key, function=None, **functions):
         caught = sum(key in erratum.rejected_by for erratum in verify.ERRATA.values())
         wrong = f"{caught} wrong versions" if caught > 1 else "A wrong version"
         return Answer(key, replaces, verdict, f"{names} holds. {wrong}, known from print or practice, would not.")
+    if verdict.what.endswith(REFUSAL):
+        return Answer(key, replaces, verdict, f"{names} holds. Not asked of you, but of refdiff's: {verdict.what}.")
     if verdict.status == "inconclusive":
         return Answer(key, replaces, verdict, f"{names} could not be judged: {verdict.why}")
     if verdict.smallest is not None:

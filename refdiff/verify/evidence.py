@@ -26,6 +26,9 @@ from refdiff.verify.tally import (
 __all__ = ["Comparison", "Exact", "Inconclusive", "Misshapen", "Statistic", "Trial", "stream"]
 
 
+REFUSAL = "raises TypeError or ValueError"
+
+
 class Misshapen(ValueError):
     """Raised where a claim does not have the shape of what it is compared with."""
 
@@ -60,6 +63,11 @@ class Comparison:
     def detects(self):
         """The smallest relative error that this comparison notices."""
         return self.tolerance
+
+    @property
+    def of_refusal(self):
+        """Whether it is not about numbers, but about an error that a wrong argument must raise."""
+        return self.what.endswith(REFUSAL)
 
     def _errors(self):
         """Return the relative error of each entry; NaN where a claim is none."""
@@ -124,7 +132,7 @@ class Exact:
 
     def refuses(self, what, function, *arguments, **options):
         """Record whether a call raises the error of a wrong argument."""
-        what = f"{what} raises TypeError or ValueError"
+        what = f"{what} {REFUSAL}"
         try:
             function(*arguments, **options)
         except (TypeError, ValueError):

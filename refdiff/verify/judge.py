@@ -192,6 +192,11 @@ def _cases(implementation, identity, seed, budget):
     return (*DESIGNED, *(Case.draw(source) for _ in range(drawn)))
 
 
+def only_refuses(one):
+    """Whether a piece of evidence is about an error that a wrong argument must raise; a wrong number says more."""
+    return getattr(one, "of_refusal", False)
+
+
 class Hearing:
     """What has been heard about one identity so far, case by case."""
 
@@ -227,9 +232,9 @@ class Hearing:
         return self._proved[number][1]
 
     def refutes(self, number, alpha):
-        """Whether one case refutes."""
+        """Whether one case refutes by more than a refusal that is missing: the next one may have a wrong number."""
         found, _ = self.found(number, alpha)
-        return bool(self.failed[number]) or not all(one.holds for one in found)
+        return bool(self.failed[number]) or not all(one.holds or only_refuses(one) for one in found)
 
     def _prove(self, number, alpha):
         found, silent = list(self.comparisons[number]), self.silent[number]
@@ -242,17 +247,20 @@ class Hearing:
 
     def verdict(self, alpha, upto, n):
         """Return the Verdict of the first cases, up to the first that refutes."""
-        everything, message, status, wrong = [], "", "holds", 0
+        everything, message, status, wrong, lenient = [], "", "holds", 0, None
         for wrong in range(upto):
             found, silent = self.found(wrong, alpha)
             if self.failed[wrong]:
                 return self._verdict([], "refuted", self.failed[wrong], wrong, n)
             failed = [one for one in found if not one.holds]
-            if failed:
-                return self._verdict(failed, "refuted", "", wrong, n)
+            if not all(map(only_refuses, failed)):
+                return self._verdict([one for one in failed if not only_refuses(one)], "refuted", "", wrong, n)
+            lenient = lenient or (failed and self._verdict(failed, "refuted", "", wrong, n))
             everything += found
             if silent:
                 status, message = "inconclusive", silent
+        if lenient:
+            return lenient
         if not everything and not message:
             status, message = "inconclusive", "the routes recorded no evidence"
         return self._verdict(everything, status, message, wrong, n)

@@ -59,5 +59,6 @@ def _refutes(implementation, identity, case, what, precision, time_limit):
     failed = [one for one in exact.found if not one.holds]
     if not failed:
         return None
-    first = next((one for one in failed if one.what == what), failed[0])
+    failed.sort(key=lambda one: (one.what != what, one.of_refusal))
+    first = failed[0]
     return Counterexample(case, watched.given, first.what, *first.first(), first.first_t)
