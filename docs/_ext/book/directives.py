@@ -18,6 +18,12 @@ from refdiff import learn, verify
 
 logger = logging.getLogger(__name__)
 
+# names that have code worth printing, but no entry in the API
+PRIVATE = (
+    r"kernels\.|verify\.(oracles|evidence|catalogue)|network\.(mlp|optimizer|train)\.|continuous\.(evolution|flow)\."
+    r"|.*\b_"
+)
+
 
 def label_of(key):
     """Return the label of an identity's equation."""
@@ -230,8 +236,7 @@ def setup(app):
     """Register directives, roles and the resolution of links by key."""
     import re
 
-    # names that have code worth printing, but no entry in the API
-    app.add_config_value("book_private", re.compile(r"kernels\.|verify\.(oracles|evidence|catalogue)|.*\b_"), "", [])
+    app.add_config_value("book_private", re.compile(PRIVATE), "", [])
     app.add_node(reference_by_key)
     app.add_directive("step", Step)
     app.add_directive("source", SourceOf)

@@ -361,8 +361,9 @@ def down_to_data(case):
     "continuous.edm",
     judges=("continuous.edm", "continuous.edm_path"),
     states=r"\hat y = y + \sqrt{\hat r^2 - r_k^2}\;S z, \quad \hat r = (1 + \gamma)\,r_k, \qquad"
-    r" y \leftarrow \hat y + \frac{r_{k+1} - \hat r}{2}\left[d(\hat y, \hat r) + d(\tilde y, r_{k+1})\right], \quad"
-    r" d = \frac{y - D}{r}, \qquad y = \frac{x_s}{a_s}, \quad r = \frac{\sigma_s}{a_s}",
+    r" \tilde y = \hat y + (r_{k+1} - \hat r)\,d(\hat y, \hat r), \qquad"
+    r" y \leftarrow \hat y + \tfrac12 (r_{k+1} - \hat r)\left[d(\hat y, \hat r) + d(\tilde y, r_{k+1})\right], \qquad"
+    r" d(y, r) = \frac{y - D}{r}, \quad y = \frac{x_s}{a_s}, \quad r = \frac{\sigma_s}{a_s}",
     source="Karras et al. (2022), Algorithm 2",
     statistics=4,
     coincides="For VE there is no scale; without churn there is no noise, and short steps follow the flow, as Heun's.",
