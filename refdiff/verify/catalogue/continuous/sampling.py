@@ -272,7 +272,7 @@ def flow_carries_normals(name, step, claimed, case, trial):
 @identity(
     "continuous.euler",
     judges=("continuous.euler", "continuous.euler_path"),
-    states=r"x_s = x_u - (u - s)\,v(x_u, u), \qquad v = f x - \tfrac12 g^2\,\nabla\log q_u",
+    states=r"x_s = x_u - (u - s)\,v(x_u, u), \qquad v(x, u) = f(u)\,x - \tfrac12 g(u)^2\,\nabla\log q_u(x)",
     source="Euler (1768); Song et al. (2021), section 4.3",
     statistics=4,
     coincides="Data N(0, I) under VP, where no point moves.",
