@@ -112,7 +112,8 @@ def gradient_twice(claimed, model, case):
     judges=("network.MLP.forward", "network.MLP.__call__", "network.MLP.from_theta", "network.MLP.given"),
     states=r"h_0 = [x_t \text{ or } \sin\nu x_t, \cos\nu x_t; \qquad"
     r" 1_{y=0}, \ldots, 1_{y=C-1};\; \sin\omega t, \cos\omega t], \qquad"
-    r" h_1 = \operatorname{act}(h_0 W_1 + b_1), \qquad h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \qquad"
+    r" h_1 = \operatorname{act}(h_0 W_1 + b_1), \qquad"
+    r" h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \qquad"
     r" \hat\epsilon = h\, W + b, \qquad \operatorname{act}(a) = a\,\sigma(a) \text{ or } a\,\Phi(a)",
     source="Vaswani et al. (2017), section 3.5, for the embedding; the rest is the definition",
     statistics=2,
