@@ -171,7 +171,7 @@ class Forward:
 @identity(
     "network.initialization",
     judges="network.MLP.__init__",
-    states=r"W \sim \mathcal{N}(0, 1/\text{fan\_in}), \qquad b = 0",
+    states=r"W \sim \mathcal{N}(0, 1/\text{fan in}), \qquad b = 0",
     source="LeCun et al. (1998), section 4.6",
     statistics=2,
 )
