@@ -29,7 +29,7 @@ numfig = True
 math_numfig = True
 numfig_secnum_depth = 1
 math_eqref_format = "Eq. {number}"
-mathjax3_config = {"chtml": {"mtextInheritFont": True}, "options": {"enableMenu": False}}
+mathjax3_config = {"chtml": {"mtextInheritFont": True, "scale": 0.94}, "options": {"enableMenu": False}}
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "smartquotes"]
 myst_heading_anchors = 3
