@@ -90,7 +90,7 @@ def test_identities_of_one_equation_are_about_it():
         "optimal-denoiser": r"\epsilon^*(x_t, t)",
         "optimal-reverse-variance": r"\sigma_t^{*2}",
         "weight-snr-identity": r"\mathrm{SNR}(t-1) - \mathrm{SNR}(t)",
-        "l-simple": r"L_{\text{simple}}",
+        "l-simple": r"L_\mathrm{simple}",
         "discrete-decoder-l0": r"\delta_-",
         "terminal-prior-gap": r"\mathrm{KL}\left(q(x_T \mid x_0)",
         "ais-identity": r"p(x_0) = \mathbb{E}_{q(x_{1:T} \mid x_0)}",

@@ -4,6 +4,7 @@
 prints code anywhere, ``{badge}`` the judge's word; the roles ``{identity}`` and ``{erratum}`` link by key.
 """
 
+import re
 import textwrap
 
 from docutils import nodes
@@ -17,6 +18,12 @@ from book.verdicts import VERDICTS
 from refdiff import learn, verify
 
 logger = logging.getLogger(__name__)
+
+# names that have code worth printing, but no entry in the API; among them what a chapter's own files share
+PRIVATE = re.compile(
+    r"kernels\.|verify\.(oracles|evidence|catalogue)|.*\b_"
+    r"|(elbo|likelihood|reverse|score|continuous|guidance|network)\.[a-z_]+\.\w"
+)
 
 
 def label_of(key):
@@ -62,7 +69,7 @@ def code_blocks(directive, names, lines=None):
             first, last = (int(k) for k in lines.split("-"))
             text = textwrap.dedent("\n".join(text.splitlines()[first - 1 : last]))
         head = nodes.paragraph(classes=["code-name"])
-        if directive.env.config.book_private.match(name):
+        if PRIVATE.match(name):
             head += nodes.literal(f"refdiff.{name}", f"refdiff.{name}")
         else:
             head += reference_to_api(directive.env, name)
@@ -275,12 +282,6 @@ def break_lines(app, doctree):
 
 def setup(app):
     """Register directives, roles and the resolution of links by key."""
-    import re
-
-    # names that have code worth printing, but no entry in the API; among them what a chapter's own files share
-    own = r"(elbo|likelihood|reverse|score|continuous|guidance)\.[a-z_]+\.\w"
-    private = re.compile(rf"kernels\.|verify\.(oracles|evidence|catalogue)|{own}|.*\b_")
-    app.add_config_value("book_private", private, "", [])
     app.add_node(reference_by_key)
     app.add_directive("step", Step)
     app.add_directive("source", SourceOf)

@@ -110,10 +110,11 @@ def gradient_twice(claimed, model, case):
 @identity(
     "network.forward",
     judges=("network.MLP.forward", "network.MLP.__call__", "network.MLP.from_theta", "network.MLP.given"),
-    states=r"h_1 = \operatorname{act}([x_t \text{ or } \sin\nu x_t, \cos\nu x_t;\; 1_{y=0}, \ldots, 1_{y=C-1};\;"
-    r" \sin\omega t, \cos\omega t]\, W_1 + b_1), \quad"
-    r" h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \quad \hat\epsilon = h\, W + b,"
-    r" \quad \operatorname{act}(a) = a\,\sigma(a) \text{ or } a\,\Phi(a)",
+    states=r"h_0 = [x_t \text{ or } \sin\nu x_t, \cos\nu x_t; \qquad"
+    r" 1_{y=0}, \ldots, 1_{y=C-1};\; \sin\omega t, \cos\omega t], \qquad"
+    r" h_1 = \operatorname{act}(h_0 W_1 + b_1), \qquad"
+    r" h_k = [h_{k-1} +]\, \operatorname{act}(h_{k-1} W_k + b_k), \qquad"
+    r" \hat\epsilon = h\, W + b, \qquad \operatorname{act}(a) = a\,\sigma(a) \text{ or } a\,\Phi(a)",
     source="Vaswani et al. (2017), section 3.5, for the embedding; the rest is the definition",
     statistics=2,
     coincides="Sines first or cosines first is a matter of choice: a network works with what it was trained with."
@@ -170,7 +171,7 @@ class Forward:
 @identity(
     "network.initialization",
     judges="network.MLP.__init__",
-    states=r"W \sim \mathcal{N}(0, 1/\text{fan\_in}), \qquad b = 0",
+    states=r"W \sim \mathcal{N}(0, 1/\text{fan in}), \qquad b = 0",
     source="LeCun et al. (1998), section 4.6",
     statistics=2,
 )
@@ -358,7 +359,7 @@ class Gradient:
 @identity(
     "network.adam",
     judges="network.AdamW.update",
-    states=r"m_k = \beta_1 m_{k-1} + (1 - \beta_1)\, g_k, \quad v_k = \beta_2 v_{k-1} + (1 - \beta_2)\, g_k^2, \quad"
+    states=r"m_k = \beta_1 m_{k-1} + (1 - \beta_1)\, g_k, \qquad v_k = \beta_2 v_{k-1} + (1 - \beta_2)\, g_k^2, \qquad"
     r" \theta_k = \theta_{k-1} - \eta \left(\frac{m_k / (1 - \beta_1^k)}{\sqrt{v_k / (1 - \beta_2^k)} + \varepsilon}"
     r" + \lambda\, \theta_{k-1}\right)",
     source="Kingma & Ba (2015), Algorithm 1; Loshchilov & Hutter (2019), Algorithm 2",
@@ -608,7 +609,7 @@ class DropLabels:
     "network.fit_labels",
     judges="network.fit",
     states=r"\nabla_\theta \frac1{nd} \sum_i \lVert \epsilon_i - \hat\epsilon(x_{t_i}, t_i, y_i) \rVert^2, \qquad"
-    r" (x_{0,i}, y_i) \text{ drawn together}, \quad y_i \leftarrow -1 \text{ with probability } p",
+    r" (x_{0,i}, y_i) \text{ drawn together}, \qquad y_i \leftarrow -1 \text{ with probability } p",
     source="Ho & Salimans (2022), Algorithm 1",
     statistics=2,
     coincides="For p = 0 it does not matter whether labels are dropped, and for a label that all points share not from"

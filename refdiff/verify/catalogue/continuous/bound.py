@@ -162,7 +162,7 @@ class MixtureDiffusionLoss:
     "continuous.mixture_bound",
     judges="continuous.mixture_bound",
     states=r"\mathbb{E}\,\mathrm{KL}\left(q(x_u \mid x_0) \Vert p\right) + L_\infty - \mathbb{E}\log p(x_0 \mid x_s)"
-    r" = H[q_s] - d\log a_s + \mathrm{KL}(q_u \Vert p) \;\ge\; H[q_0] + \mathrm{KL}(q_u \Vert p)",
+    r" \qquad = H[q_s] - d\log a_s + \mathrm{KL}(q_u \Vert p) \qquad \ge H[q_0] + \mathrm{KL}(q_u \Vert p)",
     source="Kingma et al. (2021), sections 3.5 and 5",
     statistics=1,
     coincides="KL(q_u || p) is next to nothing where the noise has won, and with it any slip in that term.",

@@ -272,7 +272,7 @@ def flow_carries_normals(name, step, claimed, case, trial):
 @identity(
     "continuous.euler",
     judges=("continuous.euler", "continuous.euler_path"),
-    states=r"x_s = x_u - (u - s)\,v(x_u, u), \qquad v = f x - \tfrac12 g^2\,\nabla\log q_u",
+    states=r"x_s = x_u - (u - s)\,v(x_u, u), \qquad v(x, u) = f(u)\,x - \tfrac12 g(u)^2\,\nabla\log q_u(x)",
     source="Euler (1768); Song et al. (2021), section 4.3",
     statistics=4,
     coincides="Data N(0, I) under VP, where no point moves.",
@@ -361,8 +361,9 @@ def down_to_data(case):
     "continuous.edm",
     judges=("continuous.edm", "continuous.edm_path"),
     states=r"\hat y = y + \sqrt{\hat r^2 - r_k^2}\;S z, \quad \hat r = (1 + \gamma)\,r_k, \qquad"
-    r" y \leftarrow \hat y + \frac{r_{k+1} - \hat r}{2}\left[d(\hat y, \hat r) + d(\tilde y, r_{k+1})\right], \quad"
-    r" d = \frac{y - D}{r}, \qquad y = \frac{x_s}{a_s}, \quad r = \frac{\sigma_s}{a_s}",
+    r" \tilde y = \hat y + (r_{k+1} - \hat r)\,d(\hat y, \hat r), \qquad"
+    r" y \leftarrow \hat y + \tfrac12 (r_{k+1} - \hat r)\left[d(\hat y, \hat r) + d(\tilde y, r_{k+1})\right], \qquad"
+    r" d(y, r) = \frac{y - D}{r}, \quad y = \frac{x_s}{a_s}, \quad r = \frac{\sigma_s}{a_s}",
     source="Karras et al. (2022), Algorithm 2",
     statistics=4,
     coincides="For VE there is no scale; without churn there is no noise, and short steps follow the flow, as Heun's.",

@@ -351,7 +351,7 @@ class MinSNRWeightV:
     "elbo.simple_loss",
     judges="elbo.simple_loss",
     states=r"L_\mathrm{simple} = \mathbb{E}_{t \sim U\{1, \ldots, T\},\, \epsilon}\,E_t, \qquad"
-    r"E_t = \left\Vert\epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\,x_0"
+    r" E_t = \left\Vert\epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\,x_0"
     r" + \sqrt{1 - \bar\alpha_t}\,\epsilon, t)\right\Vert^2",
     source="Ho, Jain & Abbeel (2020), eq. 14",
     statistics=2,
