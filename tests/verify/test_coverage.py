@@ -109,7 +109,8 @@ def test_an_identity_says_what_it_claims_and_where_that_was_published(key):
     assert identity.states
     assert re.search(r"\\q?quad[A-Za-z]", identity.states) is None  # two strings joined without a blank
     assert identity.states.count("{") == identity.states.count("}")
-    assert identity.states.count(r"\left") == identity.states.count(r"\right")
+    left, right = (re.findall(rf"\\{side}(?![a-z])", identity.states) for side in ("left", "right"))
+    assert len(left) == len(right)
     assert re.search(r"\d{4}|definition|convention", identity.source), f"{key}: no source"
     assert identity.why
     assert identity.judges
