@@ -19,7 +19,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "book",
 ]
-exclude_patterns = ["_ext", "samplers/*", "benchmarks/*", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_ext", "samplers/*", "benchmarks/*", "notebooks/README.md", "**/.ipynb_checkpoints"]
 nitpicky = True
 nitpick_ignore = [("py:class", "numpy.ndarray"), ("py:class", "collections.abc.Callable")]  # their own sites have them
 root_doc = "index"
@@ -29,7 +29,7 @@ numfig = True
 math_numfig = True
 numfig_secnum_depth = 1
 math_eqref_format = "Eq. {number}"
-mathjax3_config = {"chtml": {"mtextInheritFont": True}, "options": {"enableMenu": False}}
+mathjax3_config = {"chtml": {"mtextInheritFont": True, "scale": 0.94}, "options": {"enableMenu": False}}
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "smartquotes"]
 myst_heading_anchors = 3

@@ -62,16 +62,16 @@ class Schedule:
     (1.0, 0.0)
     """
 
-    beta: np.ndarray
-    alpha: np.ndarray
-    log_alpha_bar: np.ndarray
-    alpha_bar: np.ndarray
-    one_minus_alpha_bar: np.ndarray
-    signal_rate: np.ndarray
-    noise_rate: np.ndarray
-    log_snr: np.ndarray
-    snr: np.ndarray
-    beta_tilde: np.ndarray
+    beta: np.ndarray  #: The variance of step t; entry 0 is 0.
+    alpha: np.ndarray  #: 1 - beta.
+    log_alpha_bar: np.ndarray  #: The running sum of log(1 - beta), compensated.
+    alpha_bar: np.ndarray  #: The running product of alpha; entry 0 is 1.
+    one_minus_alpha_bar: np.ndarray  #: The variance of x_t given x_0.
+    signal_rate: np.ndarray  #: sqrt(alpha_bar): what is left of x_0 in x_t.
+    noise_rate: np.ndarray  #: sqrt(1 - alpha_bar): the standard deviation of x_t given x_0.
+    log_snr: np.ndarray  #: The logarithm of snr; entry 0 is infinite.
+    snr: np.ndarray  #: alpha_bar / (1 - alpha_bar); entry 0 is infinite.
+    beta_tilde: np.ndarray  #: The variance of x_{t-1} given x_t and x_0; entry 1 is 0, entry 0 has no meaning.
 
     def __repr__(self):
         beta = self.beta[1:]

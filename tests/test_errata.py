@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from refdiff import cli, verify
-from refdiff.cli import errata, main
+from refdiff.cli import errata, errata_pages, main
 from refdiff.verify.texts import CLAIMS, SOURCES
 
-PAGE = Path(__file__).parents[1] / "docs" / "errata.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-ENTRIES = re.findall(r"^### (.*)\n\n((?:- .*\n)+)", TEXT, re.MULTILINE)
-CURRENT = "`refdiff errata --markdown docs/errata.md` writes it anew"
+FOLDER = Path(__file__).parents[1] / "docs" / "errata"
+CHAPTERS = list(dict.fromkeys(one.replaces.split(".")[0] for one in verify.ERRATA.values()))
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+INDEX = PAGES["index"]
+ENTRIES = [found for name in CHAPTERS for found in re.findall(r"^## (.*)\n\n((?:- .*\n)+)", PAGES[name], re.MULTILINE)]
+CURRENT = "`refdiff errata --markdown docs/errata` writes it anew"
 
 
 def numbers_of(entry):
@@ -23,26 +25,26 @@ def numbers_of(entry):
     return [float(number) for number in found.groups()]
 
 
-def test_the_page_has_an_entry_for_each_erratum_in_the_order_of_the_chapters():
+def test_the_pages_have_an_entry_for_each_erratum_in_the_order_of_the_chapters():
     assert [key for key, _ in ENTRIES] == list(verify.ERRATA), CURRENT
-    chapters = re.findall(r"^## ([a-z]+)$", TEXT, re.MULTILINE)
-    assert chapters == list(dict.fromkeys(one.replaces.split(".")[0] for one in verify.ERRATA.values())), CURRENT
+    assert set(PAGES) == {"index", *CHAPTERS}, CURRENT
+    assert re.findall(r"^\| \[(\w+)\]\(\1\.md\) \| \d+ \|$", INDEX, re.MULTILINE) == CHAPTERS, CURRENT
 
 
 def test_an_entry_says_where_it_stands_what_it_says_and_what_is_right():
     for key, entry in ENTRIES:
         erratum = verify.ERRATA[key]
-        assert f"- found in: {errata.cited(erratum.source)}\n" in entry, CURRENT
-        assert f"- says: {errata.mathematics(erratum.says)}\n" in entry, CURRENT
-        assert f"- right is: {errata.mathematics(erratum.correct)}\n" in entry, CURRENT
+        assert f"- found in: {errata_pages.cited(erratum.source)}\n" in entry, CURRENT
+        assert f"- says: {errata_pages.mathematics(erratum.says)}\n" in entry, CURRENT
+        assert f"- right is: {errata_pages.mathematics(erratum.correct)}\n" in entry, CURRENT
         assert f"`{erratum.replaces}`" in entry, CURRENT
         assert all(f"`{by}`" in entry for by in erratum.rejected_by), CURRENT
 
 
 def test_every_text_is_in_the_list_of_sources_with_each_of_its_wrong_statements():
     for name, source in SOURCES.items():
-        section = TEXT.partition(f"### {name}\n")[2].partition("\n### ")[0]
-        assert errata.escaped(str(source)) in section
+        section = INDEX.partition(f"### {name}\n")[2].partition("\n### ")[0]
+        assert errata_pages.escaped(str(source)) in section
         stated = [slug for slug, claim in CLAIMS.items() if name in claim.stands]
         assert all(slug in section for slug in stated)
         assert len(re.findall(r"^\| \d", section, re.MULTILINE)) == len(stated)
@@ -54,11 +56,11 @@ def test_a_text_is_named_by_its_title_where_it_is_cited():
 
 
 def test_findings_under_several_functions_are_listed():
-    section = TEXT.partition("## One finding under several functions")[2].partition("## Sources")[0]
+    section = INDEX.partition("## One finding under several functions")[2].partition("## Sources")[0]
     for slug, claim in CLAIMS.items():
         for key in verify.ERRATA.keys() & set(claim.errata[1:]):
-            assert f"[{slug}](#{slug.lower()}) |" in section
-            assert f"[{key}](#{key.lower()})" in section
+            for one in (slug, key):
+                assert f"[{one}]({verify.ERRATA[one].replaces.split('.')[0]}.md#{one.lower()})" in section
 
 
 @pytest.mark.parametrize(
@@ -102,24 +104,25 @@ def named_numbers(entry):
 
 
 def test_equations_survive_markdown():
-    for line in TEXT.splitlines():
+    for line in "\n".join(PAGES.values()).splitlines():
         assert line.count("$") % 2 == 0, line
         for inside in line.split("$")[1::2]:
             assert inside == inside.strip(), line
             assert inside, line
             assert re.search(r"\\[!-/:-@\[-`{-~]", inside) is None, line  # would lose its backslash
-            assert re.search(r"[*<>]", re.sub(errata.WORDS, "", inside)) is None, line
+            assert re.search(r"[*<>]", re.sub(errata_pages.WORDS, "", inside)) is None, line
             assert inside.count("{") == inside.count("}"), line
             if line.startswith("|"):
                 assert "|" not in inside
 
 
-def test_every_link_within_the_page_leads_to_a_heading():
-    headings = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", TEXT, re.M)
-    }
-    links = set(re.findall(r"\]\(#([^)]*)\)", TEXT))
-    assert links
+def test_every_link_from_page_to_page_leads_to_a_heading():
+    headings = {f"{name}.md" for name in PAGES}
+    for name, text in PAGES.items():
+        for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+            headings.add(f"{name}.md#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"))
+    links = {link for text in PAGES.values() for link in re.findall(r"\]\(([^):]*)\)", text)}
+    assert len(links) > len(CHAPTERS)
     assert links - headings == set()
 
 
@@ -135,17 +138,14 @@ def test_every_link_within_the_page_leads_to_a_heading():
     ],
 )
 def test_latex_becomes_markdown(latex, markdown):
-    assert errata.mathematics(latex) == markdown
+    assert errata_pages.mathematics(latex) == markdown
 
 
-def test_the_page_of_one_chapter_is_written_whole(tmp_path, capsys):
-    path = tmp_path / "page.md"
-    assert main(["errata", "forward", "--markdown", str(path)]) == cli.HOLDS
-    found = path.read_text(encoding="utf-8")
-    assert re.findall(r"^## ([a-z]+)$", found, re.MULTILINE) == ["forward"]
-    assert "### figure3-duplicate-point" in found
-    assert "[posterior-var-beta]" not in found
-    assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
+def test_the_pages_of_one_chapter_are_written_whole(tmp_path, capsys):
+    assert main(["errata", "forward", "--markdown", str(tmp_path / "errata")]) == cli.HOLDS
+    assert sorted(file.name for file in (tmp_path / "errata").iterdir()) == ["forward.md", "index.md"]
+    assert "## figure3-duplicate-point" in (tmp_path / "errata" / "forward.md").read_text(encoding="utf-8")
+    assert "[posterior-var-beta]" not in (tmp_path / "errata" / "index.md").read_text(encoding="utf-8")
 
 
 def test_json_has_all_three_numbers_and_the_case(tmp_path, capsys):

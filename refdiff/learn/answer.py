@@ -148,12 +148,8 @@ def check(key, function=None, **functions):
         return Answer(key, replaces, None, f"{names} is not written yet: it returns nothing.")
     if verdict.holds:
         caught = sum(key in erratum.rejected_by for erratum in verify.ERRATA.values())
-        wrong = (
-            f"{caught} wrong versions are known that fail here"
-            if caught > 1
-            else "a wrong version is known to fail here"
-        )
-        return Answer(key, replaces, verdict, f"{names} holds. {wrong[0].upper()}{wrong[1:]}.")
+        wrong = f"{caught} wrong versions" if caught > 1 else "A wrong version"
+        return Answer(key, replaces, verdict, f"{names} holds. {wrong}, known from print or practice, would not.")
     if verdict.status == "inconclusive":
         return Answer(key, replaces, verdict, f"{names} could not be judged: {verdict.why}")
     if verdict.smallest is not None:

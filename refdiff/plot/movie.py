@@ -73,11 +73,19 @@ def movie(figure, update, frames, interval=120, dpi=72):
         update(k)
         return ()
 
-    size = figure.get_dpi()
+    size, layout = figure.get_dpi(), figure.get_layout_engine()
     figure.set_dpi(dpi)
+    update(0)
+    figure.canvas.draw()
+    if layout is not None:
+        figure.set_layout_engine(
+            "none"
+        )  # laid out once: what moves is the picture, not its frame, and it takes a third
     moving = FuncAnimation(figure, draw, frames=int(frames), interval=interval, init_func=lambda: ())
     html = moving.to_jshtml(default_mode="once")
     figure.set_dpi(size)
+    if layout is not None:
+        figure.set_layout_engine(layout)
     if "matplotlib.pyplot" in sys.modules:  # a notebook would show its last frame as well
         sys.modules["matplotlib.pyplot"].close(figure)
     return Movie(_without_requests(html), int(frames))

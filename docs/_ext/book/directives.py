@@ -71,13 +71,23 @@ def code_blocks(directive, names, lines=None):
     return found
 
 
-def reference_to_api(env, name):
+def reference_to_api(env, name, short=False):
     """Return a link to an entry of the API, to be resolved when all pages are read."""
     reference = addnodes.pending_xref(
         "", refdomain="py", reftype="obj", reftarget=f"refdiff.{name}", refdoc=env.docname, refwarn=True
     )
-    reference += nodes.literal(f"refdiff.{name}", f"refdiff.{name}", classes=["xref", "py"])
+    reference += name_of(name if short else f"refdiff.{name}", classes=["xref", "py"])
     return reference
+
+
+def name_of(dotted, **attributes):
+    """Return a dotted name as code that may be broken after a dot, and can still be copied."""
+    parts = dotted.split(".")
+    found = nodes.literal(dotted, "", **attributes)
+    for part in parts[:-1]:
+        found += [nodes.Text(f"{part}."), nodes.raw("", "<wbr>", format="html")]
+    found += nodes.Text(parts[-1])
+    return found
 
 
 class reference_by_key(nodes.General, nodes.Inline, nodes.Element):
@@ -86,7 +96,7 @@ class reference_by_key(nodes.General, nodes.Inline, nodes.Element):
 
 def link(kind, key, text=None):
     """Return a link by key to be resolved later."""
-    return reference_by_key("", nodes.literal(text or key, text or key), kind=kind, key=key)
+    return reference_by_key("", nodes.literal(text, text) if text else name_of(key), kind=kind, key=key)
 
 
 def resolve(app, doctree, docname):
@@ -136,7 +146,7 @@ def badge(key, code_names=()):
         found += wrong
     if identity.coincides:
         told = nodes.paragraph(classes=["coincides"])
-        told += nodes.Text(f"A wrong version shows nothing here: {identity.coincides.rstrip('.')}.")
+        told += nodes.Text(f"Where wrong versions coincide: {identity.coincides.rstrip('.')}.")
         found += told
     return found
 
@@ -199,6 +209,18 @@ class SourceOf(SphinxDirective):
         return [nodes.container("", *blocks, classes=["codes", "alone"])]
 
 
+class Evidence(SphinxDirective):
+    """The code of both routes of an identity."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the code."""
+        text = textwrap.dedent(verify.CATALOGUE[self.arguments[0]].code).strip("\n")
+        block = nodes.literal_block(text, text, language="python")
+        return [nodes.container("", block, classes=["codes", "alone"])]
+
+
 class Judged(SphinxDirective):
     """The judge's word on one identity."""
 
@@ -207,6 +229,22 @@ class Judged(SphinxDirective):
     def run(self):
         """Return the badge."""
         return [badge(self.arguments[0])]
+
+
+class Count(SphinxRole):
+    """How many there are of what the catalogue holds."""
+
+    def run(self):
+        """Return the number."""
+        slips = sum(one.source.startswith("a common slip") for one in verify.ERRATA.values())
+        counts = {
+            "identities": len(verify.CATALOGUE),
+            "statistics": sum(one.statistics for one in verify.CATALOGUE.values()),
+            "errata": len(verify.ERRATA),
+            "slips": slips,
+            "found": len(verify.ERRATA) - slips,
+        }
+        return [nodes.Text(str(counts[self.text]))], []
 
 
 class ByKey(SphinxRole):
@@ -226,6 +264,15 @@ class ByKey(SphinxRole):
         return [link(self.kind, key, text.strip() or None)], []
 
 
+def break_lines(app, doctree):
+    """Give the parts of a docstring's equation lines of their own, as those of a chapter have."""
+    if app.env.docname.startswith("api/"):
+        for block in doctree.findall(nodes.math_block):
+            latex = in_lines(block.astext())
+            block.children = [nodes.Text(latex)]
+            block.rawsource = latex
+
+
 def setup(app):
     """Register directives, roles and the resolution of links by key."""
     import re
@@ -236,6 +283,9 @@ def setup(app):
     app.add_directive("step", Step)
     app.add_directive("source", SourceOf)
     app.add_directive("badge", Judged)
+    app.add_directive("evidence", Evidence)
+    app.add_role("count", Count())
     for kind in ("identity", "erratum"):
         app.add_role(kind, ByKey(kind))
+    app.connect("doctree-read", break_lines)
     app.connect("doctree-resolved", resolve)

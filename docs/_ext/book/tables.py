@@ -74,13 +74,14 @@ class Traceability(SphinxDirective):
             name for held in one.held_by for name in verify.CATALOGUE[held].judges if learn.has_source(name)
         )
         errata = [claim.errata for claim in CLAIMS.values() if one.stands and overlap(claim.stands, one.stands)]
-        stands = one.stands or (f"not there; wanted at {one.near}" if one.near else "not there, but needed")
+        wanted = f"wanted at {one.near}" if one.near else ""
+        stands = "; ".join(part for part in (one.stands or "not there, but needed", wanted) if part)
         held = [link("identity", name) for name in one.held_by]
         held += [nodes.literal(test, test) for test in one.tested_by]
         return (
-            [nodes.strong(key, key), nodes.Text(": "), *with_mathematics(one.states)],
+            [nodes.strong(key, key), nodes.Text(" "), *with_mathematics(one.states)],
             [nodes.Text(stands)],
-            separated([reference_to_api(self.env, name) for name in functions]),
+            separated([reference_to_api(self.env, name, short=True) for name in functions]),
             separated(held),
             separated([link("erratum", name) for name in dict.fromkeys(name for some in errata for name in some)]),
         )
@@ -133,8 +134,39 @@ def note_errata(app, doctree):
     here = app.env.docname
     for section in doctree.findall(nodes.section):
         name = section[0].astext()
-        if here.startswith("errata") and name in verify.ERRATA:
+        if here.startswith("errata/") and name in verify.ERRATA:
             app.env.book_errata[name] = (here, section["ids"][0])
+
+
+def list_errata(app, docname, source):
+    """Let the first page of the errata lead to the others; on its own it is plain Markdown."""
+    if docname == "errata/index":
+        chapters = dict.fromkeys(one.replaces.split(".")[0] for one in verify.ERRATA.values())
+        source[0] += "\n".join(["", "```{toctree}", ":hidden:", "", *chapters, "```", ""])
+
+
+PLAIN = ("errata/", "gallery", "samplers", "judge", "benchmarks")  # pages that read well without being built, too
+
+
+def link_names(app, doctree):
+    """Let what plain Markdown names as code lead there: an identity, an erratum, a public function."""
+    if not app.env.docname.startswith(PLAIN):
+        return
+    for literal in list(doctree.findall(nodes.literal)):
+        name = literal.astext()
+        if isinstance(literal.parent, nodes.reference | nodes.title):
+            continue
+        if name in verify.CATALOGUE:
+            literal.replace_self(link("identity", name))
+        elif name in verify.ERRATA:
+            literal.replace_self(link("erratum", name))
+        elif name in PUBLIC:
+            literal.replace_self(reference_to_api(app.env, name, short=True))
+
+
+PUBLIC = {
+    name for one in verify.CATALOGUE.values() for name in one.judges if learn.has_source(name) and "__" not in name
+}
 
 
 def prepare(app, env, docnames):
@@ -162,4 +194,6 @@ def setup(app):
     app.connect("env-before-read-docs", prepare)
     app.connect("env-merge-info", merge)
     app.connect("env-purge-doc", purge)
+    app.connect("source-read", list_errata)
     app.connect("doctree-read", note_errata)
+    app.connect("doctree-read", link_names)

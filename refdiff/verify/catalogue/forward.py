@@ -258,7 +258,7 @@ class Marginal:
     "forward.variance",
     judges="forward.marginal",
     states=r"\operatorname{Var}[x_t] = \bar\alpha_t \operatorname{Var}[x_0] + 1 - \bar\alpha_t, \qquad"
-    r" \operatorname{Var}[x_t] = 1 \iff \operatorname{Var}[x_0] = 1",
+    r" \operatorname{Var}[x_t] = 1 \iff \operatorname{Var}[x_0] = 1 \text{ (for } \bar\alpha_t > 0\text{)}",
     source="Song et al. (2021), section 3.4 and appendix B, which name the process after it",
     statistics=2,
     coincides="From Var[x_0] = 1 on it stays 1, and nothing is proved of how it gets there.",

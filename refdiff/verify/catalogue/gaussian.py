@@ -50,7 +50,7 @@ def chain_noise(case, rng, n):
 @identity(
     "gaussian.log_density",
     judges="gaussian.Gaussian.log_density",
-    states=r"\log \mathcal{N}(x; \mu, \sigma^2) = -\tfrac12 \sum_i"
+    states=r"\log \mathcal{N}(x; \mu, \sigma^2) \qquad = -\tfrac12 \sum_i"
     r" \left[\log 2\pi\sigma_i^2 + \frac{(x_i - \mu_i)^2}{\sigma_i^2}\right]",
     source="Ho, Jain & Abbeel (2020), eq. 2",
     statistics=2,
@@ -164,7 +164,7 @@ class Sample:
 @identity(
     "gaussian.kl",
     judges="gaussian.kl",
-    states=r"\mathrm{KL}(q \Vert p) = \mathbb{E}_q \log\frac{q}{p} = \tfrac12 \sum_i \left["
+    states=r"\mathrm{KL}(q \Vert p) = \mathbb{E}_q \log\frac{q}{p} \qquad = \tfrac12 \sum_i \left["
     r"\log\frac{\sigma_{p,i}^2}{\sigma_{q,i}^2}"
     r" + \frac{\sigma_{q,i}^2 + (\mu_{q,i} - \mu_{p,i})^2}{\sigma_{p,i}^2} - 1\right]",
     source="Kullback (1959), ch. 9; Ho, Jain & Abbeel (2020), eq. 5 and 8",
@@ -227,7 +227,7 @@ class KlEqualVar:
 @identity(
     "gaussian.cross_entropy",
     judges="gaussian.cross_entropy",
-    states=r"H[q, p] = -\mathbb{E}_q \log p = \tfrac12 \sum_i \left[\log 2\pi\sigma_{p,i}^2"
+    states=r"H[q, p] = -\mathbb{E}_q \log p \qquad = \tfrac12 \sum_i \left[\log 2\pi\sigma_{p,i}^2"
     r" + \frac{\sigma_{q,i}^2 + (\mu_{q,i} - \mu_{p,i})^2}{\sigma_{p,i}^2}\right]",
     source="Cover & Thomas (2006), section 8.6",
     statistics=1,
@@ -290,8 +290,8 @@ class Bits:
 @identity(
     "gaussian.linear_combination",
     judges="gaussian.linear_combination",
-    states=r"aX + bY \sim \mathcal{N}\left(a\mu_p + b\mu_q,\;"
-    r" a^2\sigma_p^2 + b^2\sigma_q^2 + 2ab\operatorname{Cov}(X, Y)\right)",
+    states=r"aX + bY \sim \mathcal{N}(\mu, \sigma^2): \qquad \mu = a\mu_p + b\mu_q, \qquad \sigma^2 ="
+    r" a^2\sigma_p^2 + b^2\sigma_q^2 + 2ab\operatorname{Cov}(X, Y)",
     source="used at each step by Sohl-Dickstein et al. (2015), appendix B",
     statistics=4,
     coincides="With a = b = 1 and no covariance the weights cannot be told from their squares.",
@@ -371,9 +371,9 @@ class FromNatural:
 @identity(
     "gaussian.product",
     judges="gaussian.product",
-    states=r"\mathcal{N}(x; \mu_p, \sigma_p^2)\,\mathcal{N}(x; \mu_q, \sigma_q^2) = Z\,\mathcal{N}\left(x;"
+    states=r"\mathcal{N}(x; \mu_p, \sigma_p^2)\,\mathcal{N}(x; \mu_q, \sigma_q^2) \qquad = Z\,\mathcal{N}\left(x;"
     r" \frac{\mu_p/\sigma_p^2 + \mu_q/\sigma_q^2}{1/\sigma_p^2 + 1/\sigma_q^2},"
-    r" \frac{1}{1/\sigma_p^2 + 1/\sigma_q^2}\right), \quad Z = \mathcal{N}(\mu_p; \mu_q, \sigma_p^2 + \sigma_q^2)",
+    r" \frac{1}{1/\sigma_p^2 + 1/\sigma_q^2}\right), \qquad Z = \mathcal{N}(\mu_p; \mu_q, \sigma_p^2 + \sigma_q^2)",
     source="Petersen & Pedersen (2012), section 8.1.8",
     statistics=4,
     coincides="With equal variances the mean is the midpoint, whatever the weights are thought to be.",
@@ -415,7 +415,8 @@ class Product:
 @identity(
     "gaussian.full_log_density",
     judges="gaussian.FullGaussian.log_density",
-    states=r"\log\mathcal{N}(x; m, K) = -\tfrac12\left[d\log 2\pi + \log\det K + (x - m)^\top K^{-1} (x - m)\right]",
+    states=r"\log\mathcal{N}(x; m, K) \qquad"
+    r" = -\tfrac12\left[d\log 2\pi + \log\det K + (x - m)^\top K^{-1} (x - m)\right]",
     source="Bishop (2006), eq. 2.43",
     statistics=1,
     coincides="A diagonal covariance says nothing of the correlations.",
@@ -501,8 +502,8 @@ class FullSample:
 @identity(
     "gaussian.condition",
     judges="gaussian.FullGaussian.condition",
-    states=r"x_A \mid x_B = b \;\sim\; \mathcal{N}\left(m_A + K_{AB} K_{BB}^{-1} (b - m_B),\;"
-    r" K_{AA} - K_{AB} K_{BB}^{-1} K_{BA}\right)",
+    states=r"x_A \mid x_B = b \;\sim\; \mathcal{N}(m', K'): \qquad m' = m_A + K_{AB} K_{BB}^{-1} (b - m_B),"
+    r" \qquad K' = K_{AA} - K_{AB} K_{BB}^{-1} K_{BA}",
     source="Bishop (2006), eq. 2.81 and 2.82",
     statistics=3,
     coincides="Where A and B are independent nothing changes, and nothing is proved.",
@@ -543,7 +544,7 @@ class Condition:
 @identity(
     "gaussian.full_kl",
     judges="gaussian.full_kl",
-    states=r"\mathrm{KL}(q \Vert p) = \tfrac12\left[\operatorname{tr}(K_p^{-1} K_q) - d"
+    states=r"\mathrm{KL}(q \Vert p) \qquad = \tfrac12\left[\operatorname{tr}(K_p^{-1} K_q) - d"
     r" + (m_p - m_q)^\top K_p^{-1} (m_p - m_q) + \log\frac{\det K_p}{\det K_q}\right]",
     source="Kullback (1959), ch. 9",
     statistics=1,

@@ -895,7 +895,7 @@ def kl_of_joints(q, p):
     "elbo.entropy_plus_kl",
     judges="elbo.denoising_form",
     states=r"\mathbb{E}_{q(x_0)}\left[L_0 + \sum_{t=2}^T L_{t-1} + L_T\right]"
-    r" = H[q(x_0)] + \mathrm{KL}\left(q(x_{0:T}) \,\Vert\, p(x_{0:T})\right) \ge H[q(x_0)]",
+    r" \qquad {} = H[q(x_0)] + \mathrm{KL}\left(q(x_{0:T}) \,\Vert\, p(x_{0:T})\right) \ge H[q(x_0)]",
     source="Cover & Thomas (2006), theorem 2.5.3, the chain rule, on Ho, Jain & Abbeel (2020), eq. 3",
     statistics=2,
     coincides="An entropy that is left out is a constant: it shows in no gradient and in no difference of two models."

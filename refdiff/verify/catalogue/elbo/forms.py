@@ -119,10 +119,10 @@ def judge_what_is_kept(form, case, evidence):
     "elbo.pathwise",
     judges=("elbo.undecomposed_on_chain", "elbo.consistency_on_chain", "elbo.denoising_on_chain"),
     states=r"\sum_{t=1}^T \log\frac{q(x_t \mid x_{t-1})}{p(x_{t-1} \mid x_t)} - \log p(x_T)"
-    r" = -\log p(x_0 \mid x_1) + \sum_{t=1}^{T-1} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
-    r" + \log\frac{q(x_T \mid x_{T-1})}{p(x_T)}"
-    r" = -\log p(x_0 \mid x_1) + \sum_{t=2}^T \log\frac{q(x_{t-1} \mid x_t, x_0)}{p(x_{t-1} \mid x_t)}"
-    r" + \log\frac{q(x_T \mid x_0)}{p(x_T)}",
+    r" \qquad {} = -\log p(x_0 \mid x_1) + \sum_{t=1}^{T-1} \log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
+    r" \qquad {} + \log\frac{q(x_T \mid x_{T-1})}{p(x_T)}"
+    r" \qquad {} = -\log p(x_0 \mid x_1) + \sum_{t=2}^T \log\frac{q(x_{t-1} \mid x_t, x_0)}{p(x_{t-1} \mid x_t)}"
+    r" \qquad {} + \log\frac{q(x_T \mid x_0)}{p(x_T)}",
     source="Luo (2022), eq. 44 and 57",
     statistics=9,
     coincides="All three are right in the mean as soon as they are right on each chain, and have then one variance too:"
@@ -197,7 +197,7 @@ class Pathwise:
     "elbo.undecomposed",
     judges="elbo.undecomposed",
     states=r"\mathbb{E}_{q(x_{1:T} \mid x_0)}\left[-\log\frac{p(x_{0:T})}{q(x_{1:T} \mid x_0)}\right]"
-    r" = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
+    r" \qquad {} = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
     source="Ho, Jain & Abbeel (2020), eq. 3",
     statistics=6,
     coincides="Points that are drawn from q(x_t | x_0), each on its own, have the right law at each t and are no chain:"
@@ -271,8 +271,8 @@ class Undecomposed:
 @identity(
     "elbo.denoising_kl_on_chain",
     judges="elbo.denoising_kl_on_chain",
-    states=r"-\log p(x_0 \mid x_1) + \sum_{t=2}^T"
-    r" \mathrm{KL}\left(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p(x_{t-1} \mid x_t)\right) + L_T",
+    states=r"-\log p(x_0 \mid x_1) + L_T"
+    r" \qquad {} + \sum_{t=2}^T \mathrm{KL}\left(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p(x_{t-1} \mid x_t)\right)",
     source="Ho, Jain & Abbeel (2020), eq. 5",
     statistics=3,
     coincides="Each divergence has the mean of the log-ratio that it stands for. On one chain they differ, and the sum"
@@ -423,9 +423,9 @@ class ConsistencyTerms:
 @identity(
     "elbo.consistency_terms_integrated",
     judges="elbo.consistency_terms_integrated",
-    states=r"C_t = \mathbb{E}_{q(x_{t-1}, x_{t+1} \mid x_0)}\left["
+    states=r"C_t = \mathbb{E}_{q(x_{t-1}, x_{t+1} \mid x_0)}["
     r"\mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, p(x_t \mid x_{t+1})\right)"
-    r" - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)\right]",
+    r" \qquad {} - \mathrm{KL}\left(q(x_t \mid x_{t-1}, x_{t+1}) \,\Vert\, q(x_t \mid x_{t-1})\right)]",
     source="the tower rule on Luo (2022), eq. 44",
     statistics=7,
     coincides="At t = 1 x_{t-1} is given: neighbours that are drawn apart show from T = 3 on.",
@@ -526,8 +526,8 @@ def judge_total_of_consistency_form(form, law_of_term, case, trial):
     judges="elbo.consistency_form",
     states=r"\mathbb{E}\left[-\log p(x_0 \mid x_1)\right]"
     r" + \sum_{t=1}^{T-1} \mathbb{E}\log\frac{q(x_t \mid x_{t-1})}{p(x_t \mid x_{t+1})}"
-    r" + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
-    r" = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
+    r" \qquad {} + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
+    r" \qquad {} = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
     source="Luo (2022), eq. 44",
     statistics=3,
     coincides="With T = 1 there are no terms, and nothing can be wrong with them. L_T in the place of the last part"
@@ -557,8 +557,8 @@ class ConsistencyForm:
     "elbo.consistency_form_integrated",
     judges="elbo.consistency_form_integrated",
     states=r"\mathbb{E}\left[-\log p(x_0 \mid x_1)\right] + \sum_{t=1}^{T-1} C_t"
-    r" + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
-    r" = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
+    r" \qquad {} + \mathbb{E}\,\mathrm{KL}\left(q(x_T \mid x_{T-1}) \,\Vert\, p(x_T)\right)"
+    r" \qquad {} = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)",
     source="the tower rule on Luo (2022), eq. 44",
     statistics=3,
     coincides="As for the form that it integrates.",
@@ -629,8 +629,9 @@ class DenoisingTerms:
 @identity(
     "elbo.denoising_form",
     judges="elbo.denoising_form",
-    states=r"L_0 + \sum_{t=2}^T L_{t-1} + L_T = -\log p(x_0)"
-    r" + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right) \ge -\log p(x_0)",
+    states=r"L_0 + \sum_{t=2}^T L_{t-1} + L_T"
+    r" \qquad {} = -\log p(x_0) + \mathrm{KL}\left(q(x_{1:T} \mid x_0) \,\Vert\, p(x_{1:T} \mid x_0)\right)"
+    r" \qquad {} \ge -\log p(x_0)",
     source="Ho, Jain & Abbeel (2020), eq. 5",
     statistics=3,
     coincides="Signs and dropped terms hide in training, where only differences count, and show in the total. The gap"
