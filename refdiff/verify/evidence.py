@@ -60,6 +60,13 @@ class Comparison:
         return self.error <= self.tolerance
 
     @property
+    def excess(self):
+        """How many times the tolerance the error is; one of 0, for whole numbers, is kept or exceeded without bound."""
+        if self.tolerance > 0:
+            return self.error / self.tolerance
+        return math.inf if self.error > 0 else 0.0
+
+    @property
     def detects(self):
         """The smallest relative error that this comparison notices."""
         return self.tolerance

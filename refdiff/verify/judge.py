@@ -270,7 +270,7 @@ class Hearing:
         comparisons = [one for one in found if hasattr(one, "error")]
         worst = min(statistics, key=lambda one: one.p_value) if statistics else None
         if comparisons and (worst is None or status == "refuted"):
-            worst = max(comparisons, key=lambda one: one.error / one.tolerance)
+            worst = max(comparisons, key=lambda one: one.excess)
         at = status == "refuted" and any(worst is one for one in comparisons)
         if at:  # its numbers are those that are reported, at the first t
             comparisons = [worst]

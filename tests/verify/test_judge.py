@@ -49,6 +49,19 @@ def test_a_wrong_variance_is_refuted_with_both_numbers_and_the_case():
     assert verdict.case in DESIGNED
 
 
+def test_whole_numbers_that_are_wrong_are_refuted_though_their_tolerance_is_0():
+    def even_steps(schedule, number):
+        if not 1 <= number <= schedule.T:
+            raise ValueError("number runs over 1..T")
+        return 1 + schedule.T // number * np.arange(number)
+
+    report = verify.judge(types.SimpleNamespace(even_steps=even_steps), only="reverse", budget="quick")
+    assert report.refuted == ["reverse.even_steps"]
+    verdict = report.verdicts["reverse.even_steps"]
+    assert verdict.what.startswith("steps, ")
+    assert verdict.claimed != verdict.measured
+
+
 def test_exceptions_wrong_shapes_and_nan_are_answers_and_refute():
     def fails(schedule, x_0, x_t, t):
         raise RuntimeError("boom")
