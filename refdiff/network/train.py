@@ -248,6 +248,10 @@ def fit(
 ):
     r"""Train `model` on `data`; a generator that yields a :class:`Record` every `record_every` steps and at the end.
 
+    .. math:: \theta_{k+1} = \theta_k - \eta_k\,\mathrm{AdamW}\left(\nabla_\theta
+        \frac{1}{nd}\sum_i \Vert\epsilon_i - \hat\epsilon(x_{t_i}, t_i)\Vert^2\right), \qquad
+        x_{t_i} = \sqrt{\bar\alpha_{t_i}}\,x_{0,i} + \sqrt{1 - \bar\alpha_{t_i}}\,\epsilon_i
+
     Each step draws a batch from the data with replacement, t ~ U{1..T} and eps ~ N(0, I), and which of its labels to
     drop, if there are any; and follows the gradient of :func:`loss` by AdamW. Whenever a record is yielded, and when
     the generator is exhausted, closed or interrupted, the model holds the moving average of its parameters as of the

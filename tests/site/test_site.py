@@ -50,7 +50,7 @@ def test_every_identity_has_its_label_once_and_every_label_its_identity():
 def test_every_label_stands_beside_an_equation_with_a_number_of_its_own():
     numbers = Counter()
     for name in NAMES:
-        for equation in page(name).find_all("div", id=LABEL):
+        for equation in page(name).select("div.math.states"):
             numbers[equation.find(class_="eqno").text.strip("()¶ \n")] += 1
     assert sum(numbers.values()) == len(verify.CATALOGUE)
     assert set(numbers.values()) == {1}
