@@ -262,7 +262,8 @@ def smoothing(schedule, x_prev, x_next, t):
 
     Notes
     -----
-    Source: Bayes' rule on two forward steps; see Luo (2022), section 4. Identity: :eq:`eq-bayes.smoothing`.
+    Source: Bayes' rule on two forward steps; see Luo (2022), section on variational diffusion
+    models. Identity: :eq:`eq-bayes.smoothing`.
     """
     x_prev, x_next = points(x_prev, "x_prev"), points(x_next, "x_next")
     same_shape(x_prev=x_prev, x_next=x_next)

@@ -251,7 +251,8 @@ class Schedule:
 
         Notes
         -----
-        Source: Sohl-Dickstein et al. (2015), section 2.4.1. Identity: :eq:`eq-schedule.constant`.
+        Source: Ho, Jain & Abbeel (2020), appendix B, as one of the schedules tried.
+        Identity: :eq:`eq-schedule.constant`.
 
         Examples
         --------

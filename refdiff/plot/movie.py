@@ -79,9 +79,7 @@ def movie(figure, update, frames, interval=120, dpi=72):
     update(0)
     figure.canvas.draw()
     if layout is not None:
-        figure.set_layout_engine(
-            "none"
-        )  # laid out once: what moves is the picture, not its frame, and it takes a third
+        figure.set_layout_engine("none")  # laid out once: what moves is the picture, not its frame
     moving = FuncAnimation(figure, draw, frames=int(frames), interval=interval, init_func=lambda: ())
     html = moving.to_jshtml(default_mode="once")
     figure.set_dpi(size)

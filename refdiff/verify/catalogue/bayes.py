@@ -344,7 +344,7 @@ class LogC2:
     states=r"q(x_t \mid x_{t-1}, x_{t+1}) = \mathcal{N}\left(v\left(\frac{\sqrt{\alpha_t}\,x_{t-1}}{\beta_t}"
     r" + \frac{\sqrt{\alpha_{t+1}}\,x_{t+1}}{\beta_{t+1}}\right),\; v I\right), \qquad"
     r" \frac1v = \frac{1}{\beta_t} + \frac{\alpha_{t+1}}{\beta_{t+1}}",
-    source="Bayes' rule on two forward steps; compare Luo (2022), section 4",
+    source="Bayes' rule on two forward steps; compare Luo (2022), section on variational diffusion models",
     statistics=5,
     coincides="As beta_{t+1} goes to 1 the next step says nothing, and q(x_t | x_{t-1}) is right.",
 )

@@ -398,7 +398,7 @@ class Sigmoid:
     "schedule.constant",
     judges="schedule.Schedule.constant",
     states=r"\beta_t = \beta, \qquad \bar\alpha_t = (1 - \beta)^t",
-    source="Sohl-Dickstein et al. (2015), section 2.4.1",
+    source="Ho, Jain & Abbeel (2020), appendix B, as one of the schedules tried",
     statistics=2,
     coincides="For small t beta every first-order form of the power agrees.",
 )

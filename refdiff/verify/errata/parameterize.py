@@ -115,7 +115,7 @@ def x_0_with_plus_v(schedule, x_t, v, t):
     correct=r"v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,x_0",
     replaces="parameterize.v_from_x_0",
     rejected_by="parameterize.v_from_x_0",
-    coincides="nowhere for 0 < alpha_bar_t < 1",
+    coincides="nowhere: the two rates are never both 1",
 )
 def v_of_a_straight_line(schedule, x_t, x_0, t):
     _, signal, noise = _at(schedule, x_t, t)
