@@ -227,8 +227,7 @@ def loss_aware_probability(mean_square):
     if not (mean_square[1:] > 0).all() or not np.isfinite(mean_square[1:]).all():
         wrong = mean_square[1:][~((mean_square[1:] > 0) & np.isfinite(mean_square[1:]))][0]
         raise ValueError(f"mean_square must be > 0 and finite at t = 1..T; got {wrong}.")
-    root = np.sqrt(mean_square)
-    root[0] = 0.0
+    root = np.append(0.0, np.sqrt(mean_square[1:]))
     return root / root.sum()
 
 
