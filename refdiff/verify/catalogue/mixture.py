@@ -469,7 +469,7 @@ class Score:
     r"\mathcal{N}\left(x_t; \sqrt{\bar\alpha_t}\,m_k,\; \bar\alpha_t v_k + 1 - \bar\alpha_t\right)",
     source="Ho, Jain & Abbeel (2020), eq. 4, integrated over x_0",
     statistics=4,
-    coincides="Components of variance 1 keep it, so that shrinking v_k or not makes no difference.",
+    coincides="t = 0; nearly for components that are narrow beside 1, where shrinking v_k or not makes no difference.",
 )
 class Diffused:
     """The integral over x_0 by quadrature; by chance, where chains that start from the data are at t."""
