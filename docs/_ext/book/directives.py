@@ -279,7 +279,8 @@ def setup(app):
 
     # names that have code worth printing, but no entry in the API; among them what a chapter's own files share
     own = r"(elbo|likelihood|reverse|score|continuous|guidance)\.[a-z_]+\.\w"
-    private = re.compile(rf"kernels\.|verify\.(oracles|evidence|catalogue)|{own}|.*\b_")
+    shared = r"(mixture|schedule)\.[a-z_]+$"
+    private = re.compile(rf"kernels\.|verify\.(oracles|evidence|catalogue)|{own}|{shared}|.*\b_")
     app.add_config_value("book_private", private, "", [])
     app.add_node(reference_by_key)
     app.add_directive("step", Step)

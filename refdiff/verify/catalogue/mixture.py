@@ -537,8 +537,8 @@ class Denoiser:
     "mixture.loss_floor",
     judges=("mixture.GaussianMixture.denoiser", "mixture.GaussianMixture.posterior_x_0"),
     states=r"\min_{\hat\epsilon} \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
-    r" = \mathbb{E}\Vert\epsilon - \epsilon^*\Vert^2 = d - \mathbb{E}\Vert\epsilon^*\Vert^2"
-    r" = \frac{\bar\alpha_t}{1 - \bar\alpha_t}\,\mathbb{E}\operatorname{tr}\operatorname{Var}[x_0 \mid x_t] > 0",
+    r" \qquad = \mathbb{E}\Vert\epsilon - \epsilon^*\Vert^2 = d - \mathbb{E}\Vert\epsilon^*\Vert^2"
+    r" \qquad = \frac{\bar\alpha_t}{1 - \bar\alpha_t}\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_0 \mid x_t] > 0",
     source="Bishop (2006), section 1.5.5, for the least squared error; Vincent (2011)",
     statistics=1,
     coincides="With all data at one point x_t tells the noise, and the floor is 0.",
