@@ -355,6 +355,12 @@ def test_score_field_draws_both_scores_and_their_distance():
     assert "the two are 0.5 apart" in words(figure)
 
 
+def test_score_field_says_250_per_cent_and_not_a_power_of_ten():
+    ideal = ONE.denoiser(SCHEDULE)
+    figure = plot.score_field(ONE, SCHEDULE, 3, lambda x_t, t: 3.5 * ideal(x_t, t), cells=31, arrows=5)
+    assert "250 % of the score's length" in words(figure)
+
+
 def test_score_field_hides_the_error_where_nothing_was_trained():
     figure = plot.score_field(ONE, SCHEDULE, 3, lambda x_t, t: 0 * x_t, cells=61, arrows=5)
     axes = figure.axes[2]

@@ -8,10 +8,12 @@ All parameters are views into one flat vector, so that a step of the optimizer i
 import functools
 import itertools
 import math
+from contextlib import nullcontext
 
 import numpy as np
 
 from refdiff.checks import check_rng, count, points
+from refdiff.kernels.streams import one_blas_thread
 
 __all__ = [
     "MLP",
@@ -30,6 +32,10 @@ __all__ = [
 ]
 
 BLOCK = 1024  # points that go through the network together when no gradient is wanted: they stay in the cache
+
+# How many multiplications of a matrix product BLAS is to do in one thread. Fewer it does so by itself; for these its
+# threads wait for each other longer than they work; for more the second one helps.
+FEW, MANY = 2**18, 10**8
 
 
 def linear(x, weight, bias):
@@ -641,9 +647,12 @@ class MLP:
         eps_hat = np.empty(x.shape, np.result_type(x.dtype, np.float64))
         rows_in, rows_out = x.reshape(-1, self.dim), eps_hat.reshape(-1, self.dim)
         beside = [one.reshape(-1) for one in (beside if self.config["classes"] else beside[:1])]
-        for start in range(0, len(rows_in), BLOCK):
-            rows = slice(start, start + BLOCK)
-            rows_out[rows] = self.forward(rows_in[rows], *(one[rows] if one.size > 1 else one[0] for one in beside))[0]
+        most = min(len(rows_in), BLOCK) * max(weight.size for weight in self.parameters.values())
+        with one_blas_thread() if FEW < most <= MANY else nullcontext():
+            for start in range(0, len(rows_in), BLOCK):
+                rows = slice(start, start + BLOCK)
+                at = (one[rows] if one.size > 1 else one[0] for one in beside)
+                rows_out[rows] = self.forward(rows_in[rows], *at)[0]
         return eps_hat
 
     def given(self, y):

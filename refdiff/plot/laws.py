@@ -235,8 +235,8 @@ def score_field(mixture, schedule, t, denoiser, *, limit=None, arrows=19, cells=
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[0].set_ylabel("$x_{t,2}$")
     figure.suptitle(
-        rf"Score at $t$ = {t} of {schedule.T}: on average over $q(x_t)$ the two are {expected:.2g} apart,"
-        f" {100 * expected / norm:.2g} % of the score's length",
+        rf"Score at $t$ = {t} of {schedule.T}: on average over $q(x_t)$ the two are {_two_digits(expected)} apart,"
+        f" {_two_digits(100 * expected / norm)} % of the score's length",
         fontsize=11.5,
     )
     figure.supxlabel(
@@ -278,6 +278,11 @@ def _draw_contours(axes, x, log_q, level):
 
 
 # ------------------------------------------------------------------------------------------------------ what they share
+
+
+def _two_digits(value):
+    """Return a number rounded to two digits, as text: 250 and not 2.5e+02."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _number(value, name):

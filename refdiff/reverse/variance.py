@@ -16,8 +16,9 @@ def var(schedule, t, variance="posterior"):
         \sigma_t^2 = \beta_t \;\text{("beta")} \qquad\text{or as you choose}
 
     All are variances: the step adds sqrt(sigma_t^2) z. beta_t is the best choice for data N(0, I), beta_tilde_t
-    for data at one point. They differ much in the first steps, however many there are, and with few steps everywhere;
-    neither is the best for other data: that is :func:`optimal_var`. Between the two lies :func:`interpolated_var`.
+    for data at one point. They differ much in the first steps, however many there are, and over much of the way if
+    steps are few. Neither is the best for other data: that is :func:`optimal_var`, which may lie above beta_t for data
+    of variance above 1, as it does for normal ones. Between the two lies :func:`interpolated_var`.
 
     Parameters
     ----------

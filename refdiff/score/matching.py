@@ -231,7 +231,7 @@ def weight_score(schedule, t, variance="beta"):
 
 
 def sliced_loss(score, x, v, t=None, *, step=1e-3):
-    r"""Return the implicit loss seen along one direction for each point: two derivatives instead of d.
+    r"""Return the implicit loss seen along one direction for each point: one derivative instead of d.
 
     .. math:: (v \cdot s(x))^2 + 2\,v^\top \nabla s(x)\,v, \qquad \mathbb{E}_v
         = \Vert s \Vert^2 + 2 \operatorname{tr} \nabla s \quad\text{if}\quad \mathbb{E}\,v v^\top = I

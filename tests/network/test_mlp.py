@@ -1,5 +1,7 @@
 """The network computes what it says, and its hand-written derivatives are the derivatives."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -347,3 +349,31 @@ def test_points_of_any_leading_shape_go_forward_like_the_same_points_in_a_row():
     out = model.forward(x, t)[0]
     assert out.shape == x.shape
     np.testing.assert_array_equal(out.reshape(-1, 2), model.forward(x.reshape(-1, 2), t.reshape(-1))[0])
+
+
+@pytest.mark.parametrize(
+    ("width", "n", "held"),
+    [
+        pytest.param(32, 1, False, id="one point: BLAS does it in one thread by itself"),
+        pytest.param(32, 900, True, id="its threads would wait longer than they work"),
+        pytest.param(128, 64, True, id="the default width, few points"),
+        pytest.param(128, 2000, True, id="the default width, in blocks"),
+        pytest.param(512, 2000, False, id="wide: threads help"),
+    ],
+)
+def test_small_products_are_left_to_one_thread(monkeypatch, width, n, held):
+    under_way, seen = [], []
+
+    @contextmanager
+    def hold():
+        under_way.append(True)
+        yield
+        under_way.pop()
+
+    model = MLP(2, rng=np.random.default_rng(0), width=width, depth=2)
+    forward = model.forward
+    monkeypatch.setattr(mlp, "one_blas_thread", hold)
+    monkeypatch.setattr(model, "forward", lambda *args: seen.append(bool(under_way)) or forward(*args))
+    model(np.zeros((n, 2)), 1)
+    assert set(seen) == {held}
+    assert not under_way

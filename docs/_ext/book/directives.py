@@ -4,7 +4,7 @@
 prints code anywhere, ``{badge}`` the judge's word; the roles ``{identity}`` and ``{erratum}`` link by key.
 """
 
-import re
+import importlib
 import textwrap
 
 from docutils import nodes
@@ -14,16 +14,20 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
+import refdiff
 from book.verdicts import VERDICTS
 from refdiff import learn, verify
 
 logger = logging.getLogger(__name__)
 
-# names that have code worth printing, but no entry in the API; among them what a chapter's own files share
-PRIVATE = re.compile(
-    r"kernels\.|verify\.(oracles|evidence|catalogue)|.*\b_"
-    r"|(elbo|likelihood|reverse|score|continuous|guidance|network)\.[a-z_]+\.\w"
-)
+WITH_API = (*refdiff.CHAPTERS, "network", "toys", "points", "distance", "samplers", "plot", "verify", "learn", "files")
+
+
+def in_the_api(dotted):
+    """Return whether a name has an entry of its own in the API; the code of others can be printed all the same."""
+    wing, name, *inner = dotted.split(".")
+    public = getattr(importlib.import_module(f"refdiff.{wing}"), "__all__", ())
+    return wing in WITH_API and name in public and not any(part.startswith("_") for part in inner)
 
 
 def label_of(key):
@@ -69,10 +73,10 @@ def code_blocks(directive, names, lines=None):
             first, last = (int(k) for k in lines.split("-"))
             text = textwrap.dedent("\n".join(text.splitlines()[first - 1 : last]))
         head = nodes.paragraph(classes=["code-name"])
-        if PRIVATE.match(name):
-            head += nodes.literal(f"refdiff.{name}", f"refdiff.{name}")
-        else:
+        if in_the_api(name):
             head += reference_to_api(directive.env, name)
+        else:
+            head += nodes.literal(f"refdiff.{name}", f"refdiff.{name}")
         block = nodes.literal_block(text, text, language="python")
         found.append(nodes.container("", head, block, classes=["code-of"]))
     return found

@@ -469,7 +469,7 @@ class Score:
     r"\mathcal{N}\left(x_t; \sqrt{\bar\alpha_t}\,m_k,\; \bar\alpha_t v_k + 1 - \bar\alpha_t\right)",
     source="Ho, Jain & Abbeel (2020), eq. 4, integrated over x_0",
     statistics=4,
-    coincides="Components of variance 1 keep it, so that shrinking v_k or not makes no difference.",
+    coincides="t = 0; nearly for components that are narrow beside 1, where shrinking v_k or not makes no difference.",
 )
 class Diffused:
     """The integral over x_0 by quadrature; by chance, where chains that start from the data are at t."""
@@ -537,8 +537,8 @@ class Denoiser:
     "mixture.loss_floor",
     judges=("mixture.GaussianMixture.denoiser", "mixture.GaussianMixture.posterior_x_0"),
     states=r"\min_{\hat\epsilon} \mathbb{E}\Vert\epsilon - \hat\epsilon(x_t, t)\Vert^2"
-    r" = \mathbb{E}\Vert\epsilon - \epsilon^*\Vert^2 = d - \mathbb{E}\Vert\epsilon^*\Vert^2"
-    r" = \frac{\bar\alpha_t}{1 - \bar\alpha_t}\,\mathbb{E}\operatorname{tr}\operatorname{Var}[x_0 \mid x_t] > 0",
+    r" \qquad = \mathbb{E}\Vert\epsilon - \epsilon^*\Vert^2 = d - \mathbb{E}\Vert\epsilon^*\Vert^2"
+    r" \qquad = \frac{\bar\alpha_t}{1 - \bar\alpha_t}\,\mathbb{E}\operatorname{tr}\operatorname{Cov}[x_0 \mid x_t] > 0",
     source="Bishop (2006), section 1.5.5, for the least squared error; Vincent (2011)",
     statistics=1,
     coincides="With all data at one point x_t tells the noise, and the floor is 0.",

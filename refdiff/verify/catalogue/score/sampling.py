@@ -543,7 +543,7 @@ class AncestralTransition:
     r" \operatorname{Var}_{\mathrm{ancestral}} = \operatorname{Var}[x_{t-1}]"
     r" + \frac{\beta_t^2}{\alpha_t}\left(\frac1v - 1\right), \qquad"
     r" \operatorname{Var}_{\mathrm{Langevin}} = v + \frac{\beta_t^2}{4v}",
-    source="Song et al. (2021), eq. 4 and 10, for the two steps; a comparison of definitions",
+    source="Song et al. (2021), eq. 2 and 4, for the two steps; a comparison of definitions",
     statistics=4,
     coincides="Where s = -x, as for data N(0, I), the two agree to first order.",
 )
