@@ -306,7 +306,7 @@ class LossGiven:
 @identity(
     "network.gradient",
     judges=("network.loss_and_gradients", "network.MLP.backward", "network.MLP.layers"),
-    states=r"\texttt{gradients} = \nabla_\theta L, \qquad L(\theta + h u) = L(\theta) + h\, u \cdot \nabla_\theta L"
+    states=r"\text{gradients} = \nabla_\theta L, \qquad L(\theta + h u) = L(\theta) + h\, u \cdot \nabla_\theta L"
     r" + O(h^2)",
     source="Rumelhart, Hinton & Williams (1986)",
     statistics=2,
