@@ -251,12 +251,11 @@ def main():
         child = os.fork() if hasattr(os, "fork") else None
         if child:
             os.waitpid(child, 0)
-            say(left=one["path"])
-            continue
-        try:
-            judge_file(one, job["time_limit"], say, printed)
-            say(left=one["path"], over=True)
-        finally:
-            if child is not None:
-                os._exit(0)  # whatever threads it has left running
-    say(bye=True)
+        else:
+            try:
+                judge_file(one, job["time_limit"], say, printed)
+                say(over=True)
+            finally:
+                if child is not None:
+                    os._exit(0)  # whatever threads it has left running
+        say(left=True)

@@ -21,6 +21,7 @@ from refdiff.learn.sheets import blanks, home
 __all__ = ["Result", "examine"]
 
 START = 120.0  # seconds that a process may take until it is ready, on a machine that has much else to do
+OVER = ("over", None)
 ENDED = "ended the process that judged it"
 TOGETHER = hasattr(os, "fork")  # whether one process can give each file a copy of itself
 
@@ -130,10 +131,11 @@ class Hearing:
                     self._blame(jobs[0], at, "did not come to an end" if "silent" in said else ENDED)
                     break
                 if "left" in said:
-                    if not said.get("over"):
+                    if at != OVER:
                         self._blame(jobs[0], at, ENDED)
                         left.append(jobs[0])
-                    at = jobs.pop(0) and None
+                    jobs.pop(0)
+                    at = None
                 else:
                     at = self._understand(said, jobs[0], at)
         return [job for job in left + jobs if job["exercises"]]
@@ -148,6 +150,8 @@ class Hearing:
         """Take in one line about a job; return where the process is now."""
         if "at" in said or "begin" in said:
             return next(iter(said.items()))
+        if "over" in said:
+            return OVER
         if "problem" in said:
             place, sentence, names = said["problem"]
             asked = {one.function for one in exercises() if one.name in job["exercises"]}

@@ -40,6 +40,8 @@ class Exercise:
         What a solution is printed of besides that function: dotted names.
     page : str
         The chapter of the book, where it is not that of the module.
+    summary, returns : str
+        What it does and returns, where that is not what refdiff's own function does.
     """
 
     keys: tuple
@@ -49,6 +51,8 @@ class Exercise:
     signature: str = ""
     shows: tuple = ()
     page: str = ""
+    summary: str = ""
+    returns: str = ""
 
     @property
     def name(self):
@@ -191,7 +195,8 @@ EXERCISES = (
         (
             "Cut the covariance into blocks: A, which stays, and B, which is known. np.ix_ cuts blocks out of a matrix.",
             "The gain K_AB K_BB^-1 moves the mean by what surprised you, and takes away the variance that was explained.",
-            "gain = np.linalg.solve(K_BB, K_BA).T; the law is FullGaussian(m_A + gain @ (value - m_B), K_AA - gain @ K_BA).",
+            "gain = np.linalg.solve(K_BB, K_BA).T; the mean is m_A + gain @ (value - m_B), the covariance K = K_AA - gain @"
+            " K_BA, and FullGaussian wants it symmetric to the last bit: (K + K.T) / 2.",
         ),
     ),
     Exercise(
@@ -516,6 +521,8 @@ EXERCISES = (
             " of chain[t - 1] and subtract q's of chain[t].",
         ),
         signature="schedule, denoiser, chain",
+        summary="Return the logarithm of the importance weight of each chain, in nats, with sigma_t^2 = beta_t.",
+        returns="ndarray, shape (n,)",
         shows=("elbo.forms._undecomposed",),
     ),
     Exercise(
@@ -600,6 +607,7 @@ EXERCISES = (
             " pullback is through_linear(through_silu(dy)).",
         ),
         signature="x, weight, bias",
+        summary="A hidden layer, y = silu(x W + b), and its pullback.",
     ),
     Exercise(
         ("network.adam",),

@@ -61,7 +61,7 @@ def signature(exercise):
     if exercise.array:
         return "beta"
     arguments = ast.parse(source(exercise.library)).body[0].args
-    names = ast.unparse(arguments)
+    names = ast.unparse(arguments).replace("'", '"')
     if first := _object(exercise):
         return ", ".join([first[0], *names.split(", ")[1:]])
     return names.removeprefix("cls, ")
@@ -106,10 +106,9 @@ def docstring(exercise):
     words, first = parts[""], _object(exercise)
     if "math::" not in words and first and first[1] != "Schedule":  # of a method whose class has the equation
         words += "\n\n" + "\n\n".join(_equations(_sections(inspect.getdoc(find(_owner(exercise))))[""]))
-    if exercise.library != exercise.replaces and exercise.signature and "log" in exercise.function:
-        words, parts["Returns"] = "Return the logarithm of the weight of each chain, in nats.", "ndarray, shape (n,)"
+    words, returns = exercise.summary or words, exercise.returns or parts.get("Returns", "")
     if "math::" not in words:
-        words += f"\n\n.. math:: {known()[exercise.name].states}"
+        words += f"\n\n{_equation(exercise)}"
     parameters = parts.get("Parameters", "")
     if exercise.signature:
         parameters = _only(parameters, re.findall(r"(\w+)(?:=[^,]*)?(?:, |$)", exercise.signature))
@@ -119,20 +118,27 @@ def docstring(exercise):
     for title, body in (("Parameters", parameters), ("Returns", parts.get("Returns", ""))):
         if body.strip():
             text += f"\n\n{title}\n{'-' * len(title)}\n{body.rstrip()}"
-    return _plain(text)
+    return _plain(text, exercise.chapter)
 
 
 def _of_an_array(exercise):
     """Return the docstring of a function of beta, from what the schedule's says of its array."""
     told = _sections(inspect.getdoc(Schedule))["Attributes"]
-    about = next(body for names, body in _entries(told) if exercise.array in names.split(" :")[0].split(", "))
-    about = " ".join(about.split())
+    about = [body for names, body in _entries(told) if names.partition(" :")[0].split(", ")[-1] == exercise.array]
+    about = " ".join("".join([*about, "" if about else "Entry 0 is that of clean data."]).split())
     return _plain(
         f"Return {exercise.array}_0, ..., {exercise.array}_T for the variances beta_1..beta_T."
-        f"\n\n.. math:: {known()[exercise.name].states}"
+        f"\n\n{_equation(exercise)}"
         "\n\nParameters\n----------\nbeta : ndarray, shape (T,)\n    beta[0] is beta_1."
-        f"\n\nReturns\n-------\nndarray, shape (T + 1,)\n{textwrap.indent(textwrap.fill(about, 100), '    ')}".rstrip()
+        f"\n\nReturns\n-------\nndarray, shape (T + 1,)\n{textwrap.indent(textwrap.fill(about, 100), '    ')}".rstrip(),
+        exercise.chapter,
     )
+
+
+def _equation(exercise):
+    """Return what the catalogue states, as a docstring has it."""
+    options = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": "    "}
+    return textwrap.fill(f".. math:: {known()[exercise.name].states}", 100, **options)
 
 
 def _sections(text):
@@ -161,9 +167,10 @@ def _only(section, names):
     return "\n".join(kept)
 
 
-def _plain(text):
+def _plain(text, chapter):
     """Return a docstring without the roles of Sphinx, which nobody follows in an editor."""
-    return re.sub(r":[a-z]+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
+    text = re.sub(r":func:`(\w+)`", rf"`refdiff.{chapter}.\1`", text)
+    return re.sub(r":[a-z]+:`~?([\w.]+)`", r"`\1`", text)
 
 
 def blank(some):
