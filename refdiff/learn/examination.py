@@ -169,6 +169,8 @@ class Hearing:
     def _blame(self, job, at, sentence):
         """Say that a process came to its end where it was; what is blamed is not tried again."""
         file = Path(job["path"]).name
+        if at == OVER:
+            return
         if at is None:
             self._give_up(job, file, sentence)
         elif at[0] == "begin":
