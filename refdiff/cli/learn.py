@@ -21,20 +21,47 @@ PLAIN = str.maketrans("✓✗·…–", "+x...")  # for terminals that know no o
 def add_arguments(command):
     what = command.add_subparsers(dest="what", metavar="WHAT", required=True)
     epilog = cli.EPILOG
-    one = what.add_parser("start", help="write the files", description="Write a file of exercises for each chapter; what is there is left as it is.", epilog=epilog)
+    one = what.add_parser(
+        "start",
+        help="write the files",
+        description="Write a file of exercises for each chapter; what is there is left as it is.",
+        epilog=epilog,
+    )
     one.add_argument("folder", metavar="DIR")
     add_path(one)
-    one = what.add_parser("check", help="judge what is written", description="Judge what is written, and show the smallest counter-example to the first that fails.", epilog=epilog)
-    one.add_argument("asked", nargs="*", metavar="DIR|KEY", help="the folder, and exercises (a key, a number or a chapter); by default the working directory, or the one below it in which exercises lie, and all of them")
+    one = what.add_parser(
+        "check",
+        help="judge what is written",
+        description="Judge what is written, and show the smallest counter-example to the first that fails.",
+        epilog=epilog,
+    )
+    one.add_argument(
+        "asked",
+        nargs="*",
+        metavar="DIR|KEY",
+        help="the folder, and exercises (a key, a number or a chapter); by default the working directory, or the one below it in which exercises lie, and all of them",
+    )
     one.add_argument("--hint", action="store_true", help="give one hint more for the first that is not solved")
     add_path(one)
     add_limit(one)
-    one = what.add_parser("watch", help="judge a file whenever it is saved", description="Judge a file whenever it is saved, until Ctrl-C.", epilog=epilog)
+    one = what.add_parser(
+        "watch",
+        help="judge a file whenever it is saved",
+        description="Judge a file whenever it is saved, until Ctrl-C.",
+        epilog=epilog,
+    )
     one.add_argument("asked", nargs="?", metavar="DIR")
     add_limit(one)
-    one = what.add_parser("solution", help="show refdiff's own", description="Show refdiff's own source of an exercise, or of an identity.", epilog=epilog)
+    one = what.add_parser(
+        "solution",
+        help="show refdiff's own",
+        description="Show refdiff's own source of an exercise, or of an identity.",
+        epilog=epilog,
+    )
     one.add_argument("key", metavar="KEY")
-    one = what.add_parser("list", help="name all exercises", description="Name all exercises, and how far you are.", epilog=epilog)
+    one = what.add_parser(
+        "list", help="name all exercises", description="Name all exercises, and how far you are.", epilog=epilog
+    )
     one.add_argument("asked", nargs="?", metavar="DIR")
     add_path(one)
 
@@ -104,7 +131,8 @@ def folder_of(text=None):
             return True
         try:
             return any(
-                (folder / f"{name}.py").is_file() and "refdiff learn" in (folder / f"{name}.py").read_text(errors="replace")
+                (folder / f"{name}.py").is_file()
+                and "refdiff learn" in (folder / f"{name}.py").read_text(errors="replace")
                 for name in chapters
             )
         except OSError:
@@ -123,7 +151,9 @@ def folder_of(text=None):
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(f"exercises lie in {' and in '.join(map(str, found))}; say which: `refdiff learn check {found[0]}`.")
+        raise ValueError(
+            f"exercises lie in {' and in '.join(map(str, found))}; say which: `refdiff learn check {found[0]}`."
+        )
     raise ValueError("there are no exercises here. `refdiff learn start my-exercises` writes them.")
 
 
@@ -217,7 +247,11 @@ def report(some, results, known, whole):
         if result.solved:
             say(head)
         elif result.state != "unwritten" or lost or not whole:
-            sentence = f"{result.place} {result.says}".strip() if result.state != "refuted" else f"{result.place} {one.function} {result.says}"
+            sentence = (
+                f"{result.place} {result.says}".strip()
+                if result.state != "refuted"
+                else f"{result.place} {one.function} {result.says}"
+            )
             say(f"{head}: {sentence}{lost}.")
             if result.numbers and not shown:
                 for line in filter(None, (result.given, result.numbers)):

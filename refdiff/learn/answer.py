@@ -166,9 +166,7 @@ def answer(key, given, *, time_limit=20.0, heard=None):
     replaces, names = tuple(given), ", ".join(_spoken(name, key) for name in given)
     heard = Heard() if heard is None else heard
     report = verify.judge(
-        Classroom(
-            _refdiff(), {name: heard(_fitted(name, key, one), _is_silent(name)) for name, one in given.items()}
-        ),
+        Classroom(_refdiff(), {name: heard(_fitted(name, key, one), _is_silent(name)) for name, one in given.items()}),
         only=key,
         budget="quick",
         time_limit=time_limit,

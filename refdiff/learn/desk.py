@@ -89,23 +89,17 @@ class File:
         found, lines = [], self.text.splitlines()
         starts = [k for k, line in enumerate(lines) if OPENS.match(line) and not CONTINUES.match(line)]
         starts = [k for k in starts if k == 0 or not lines[k - 1].startswith("@")]
-        where = getattr(wrong, "lineno", None) or 1
         for first, end in zip(starts, [*starts[1:], len(lines)]):
             name = re.match(r"(?:async\s+)?(?:def|class)\s+(\w+)", "\n".join(lines[first:end]).lstrip())
             names = [name[1]] if name else []
-            sentence = None
             try:
-                nodes = ast.parse("\n" * first + "\n".join(lines[first:end])).body
+                found += [self.piece(node) for node in ast.parse("\n" * first + "\n".join(lines[first:end])).body]
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                sentence, line, nodes = syntax(error), getattr(error, "lineno", None) or first + 1, []
                 if names:
-                    found.append((line, sentence, names))
-            found += [self.piece(node) for node in nodes]
-        above = [(k, name) for k, line in enumerate(lines[:where]) for name in re.findall(r"^def\s+(\w+)", line)]
-        names = [above[-1][1]] if above else []
-        # what Python itself says of the file: of the function above that line, or of no function
-        found = [one for one in found if not (names and one[1] == names and one[0] <= where)]
-        return [*found, (where, syntax(wrong), names)]
+                    found.append((getattr(error, "lineno", None) or first + 1, names, syntax(error)))
+        if not any(names and isinstance(code, str) for _, names, code in found):  # then it is not in any function
+            found.append((getattr(wrong, "lineno", None) or 1, [], syntax(wrong)))
+        return found
 
     def piece(self, node):
         """Return one statement."""
@@ -164,7 +158,11 @@ def judge(file, exercise, time_limit, printed):
         }
     if not callable(function):
         kind = type(function).__name__
-        return {"state": "broken", "place": file.path.name, "says": f"has {exercise.function} as {kind}, not a function"}
+        return {
+            "state": "broken",
+            "place": file.path.name,
+            "says": f"has {exercise.function} as {kind}, not a function",
+        }
     printed.forget()
     begins = file.line_of(function)
     found = {"state": "solved", "place": file.place(begins), "says": ""}
@@ -174,7 +172,11 @@ def judge(file, exercise, time_limit, printed):
         try:
             what = answer(key, {replaces: function}, time_limit=time_limit, heard=heard)
         except Exception as error:  # whatever it did to the judge
-            return found | {"state": "broken", "place": file.place(heard.line or begins), "says": f"raised {said(error)}"}
+            return found | {
+                "state": "broken",
+                "place": file.place(heard.line or begins),
+                "says": f"raised {said(error)}",
+            }
         if not what.solved:
             found |= unsolved(what, heard, file, begins)
             break
@@ -195,12 +197,23 @@ def unsolved(what, heard, file, begins):
         return {"state": "refuted", "says": "is refuted", "given": given, "numbers": numbers}
     why = what.verdict.why
     if late := re.search(r"did not return within ([\d.]+ s)", why):
-        return {"state": "broken", "place": file.place(heard.line or begins), "says": f"did not return within {late[1]}"}
+        return {
+            "state": "broken",
+            "place": file.place(heard.line or begins),
+            "says": f"did not return within {late[1]}",
+        }
     if failed := re.match(r"\S+ raised (.*)", why, re.DOTALL):
         place = file.place(heard.line or begins)
         return {"state": "broken", "place": place, "says": f"raised {' '.join(failed[1].split())[:300]}"}
-    line = heard.line if "of no use" in why else None
-    return {"state": "refuted", "place": file.place(line or begins), "says": "is refuted", "numbers": " ".join(why.split())}
+    if heard.line and (
+        failed := re.match(r"what .* returned is of no use: (.*)", why, re.DOTALL)
+    ):  # when it was called
+        return {
+            "state": "broken",
+            "place": file.place(heard.line),
+            "says": f"raised {' '.join(failed[1].split())[:300]}",
+        }
+    return {"state": "refuted", "says": "is refuted", "numbers": " ".join(why.split())}
 
 
 def judge_file(job, time_limit, say, printed):

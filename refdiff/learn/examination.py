@@ -201,7 +201,12 @@ def process(job):
     above = str(Path(refdiff.__file__).parents[1])
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     env["PYTHONPATH"] = os.pathsep.join([above, *filter(None, [env.get("PYTHONPATH")])])
-    command = [sys.executable, "-P", "-c", "from refdiff.learn.desk import main; main()"]  # -P: its folder hides nothing
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from refdiff.learn.desk import main; main()",
+    ]  # -P: its folder hides nothing
     child = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -88,7 +88,11 @@ def judge_layer(evidence, operation, value, arguments, names):
 def judge_linear(claimed, case, evidence):
     """Two points, two outputs: each derivative has a shape of its own, and each is a central difference."""
     judge_layer(
-        evidence, claimed.network.linear, lambda x, w, b: np.einsum("na,ab->nb", x, w) + b, layer(case), ("dx", "dW", "db")
+        evidence,
+        claimed.network.linear,
+        lambda x, w, b: np.einsum("na,ab->nb", x, w) + b,
+        layer(case),
+        ("dx", "dW", "db"),
     )
 
 

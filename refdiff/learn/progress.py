@@ -63,7 +63,9 @@ class Progress:
             aside = file.with_name("progress-unreadable.json")
             with contextlib.suppress(OSError):
                 os.replace(file, aside)
-            return cls(Path(folder), warning=f"{NAME} could not be read. It is kept as {aside.name}, and a new one begun.")
+            return cls(
+                Path(folder), warning=f"{NAME} could not be read. It is kept as {aside.name}, and a new one begun."
+            )
 
     def save(self):
         """Write the file; another process may have noted something in between, which is kept."""
@@ -71,7 +73,9 @@ class Progress:
             if (self.folder / NAME).exists():
                 other = Progress.load(self.folder)
                 self.solved |= other.solved
-                self.hints = {name: max(self.hints.get(name, 0), other.hints.get(name, 0)) for name in self.hints | other.hints}
+                self.hints = {
+                    name: max(self.hints.get(name, 0), other.hints.get(name, 0)) for name in self.hints | other.hints
+                }
         kept = {
             "kind": KIND,
             "path": self.path,

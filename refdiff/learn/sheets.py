@@ -169,8 +169,8 @@ def _only(section, names):
 
 def _plain(text, chapter):
     """Return a docstring without the roles of Sphinx, which nobody follows in an editor."""
-    text = re.sub(r":func:`(\w+)`", rf"`refdiff.{chapter}.\1`", text)
-    return re.sub(r":[a-z]+:`~?([\w.]+)`", r"`\1`", text)
+    text = re.sub(r":func:`(\w+)`", rf"`{chapter}.\1`", text)
+    return re.sub(r":[a-z]+:`~?(?:refdiff\.)?([\w.]+)`", r"`\1`", text)
 
 
 def blank(some):
@@ -178,7 +178,9 @@ def blank(some):
     first = some[0]
     heads = "\n".join(f"# {one.number}  {one.name}  ({one.derivation})" for one in some)
     words = textwrap.indent(docstring(first), "    ").strip()
-    return f'{heads}\ndef {first.function}({signature(first)}):\n    r"""{words}\n    """\n    raise NotImplementedError\n'
+    return (
+        f'{heads}\ndef {first.function}({signature(first)}):\n    r"""{words}\n    """\n    raise NotImplementedError\n'
+    )
 
 
 def sheet(chapter, some):

@@ -98,7 +98,9 @@ def bayes__smoothing(schedule, x_prev, x_next, t):
     t = schedule.index(t, x_prev)
     alpha, beta = schedule.alpha, schedule.beta
     precision = 1 / beta[t] + alpha[t + 1] / beta[t + 1]
-    return (np.sqrt(alpha[t]) * x_prev / beta[t] + np.sqrt(alpha[t + 1]) * x_next / beta[t + 1]) / precision, 1 / precision
+    return (
+        np.sqrt(alpha[t]) * x_prev / beta[t] + np.sqrt(alpha[t + 1]) * x_next / beta[t + 1]
+    ) / precision, 1 / precision
 
 
 def parameterize__x_0_from_eps(schedule, x_t, eps, t):
