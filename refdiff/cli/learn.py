@@ -14,54 +14,37 @@ from refdiff.cli.console import progress
 
 HELP = "exercises: write a function, and the catalogue judges it"
 PAUSE = 0.4  # seconds between two looks at the files
+OF_A_FUNCTION = ("is refuted", "is not written yet")  # what is said of it by its name
 MARKS = {"solved": "✓", "lost": "✗", "refuted": "✗", "broken": "✗", "unwritten": "·"}
 PLAIN = str.maketrans("✓✗·…–", "+x...")  # for terminals that know no other characters
 
 
 def add_arguments(command):
     what = command.add_subparsers(dest="what", metavar="WHAT", required=True)
-    epilog = cli.EPILOG
-    one = what.add_parser(
-        "start",
-        help="write the files",
-        description="Write a file of exercises for each chapter; what is there is left as it is.",
-        epilog=epilog,
-    )
+
+    def add(name, text, more):
+        return what.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}{more}", epilog=cli.EPILOG)
+
+    one = add("start", "write the files", ": one for each chapter. What is there is left as it is.")
     one.add_argument("folder", metavar="DIR")
     add_path(one)
-    one = what.add_parser(
-        "check",
-        help="judge what is written",
-        description="Judge what is written, and show the smallest counter-example to the first that fails.",
-        epilog=epilog,
-    )
+    one = add("check", "judge what is written", ", and show the smallest counter-example to the first that fails.")
     one.add_argument(
         "asked",
         nargs="*",
         metavar="DIR|KEY",
-        help="the folder, and exercises (a key, a number or a chapter); by default the working directory, or the one below it in which exercises lie, and all of them",
+        help="the folder (by default the working directory, or the one in it that has exercises), and what to judge:"
+        " keys, numbers, chapters or files (by default everything)",
     )
     one.add_argument("--hint", action="store_true", help="give one hint more for the first that is not solved")
     add_path(one)
     add_limit(one)
-    one = what.add_parser(
-        "watch",
-        help="judge a file whenever it is saved",
-        description="Judge a file whenever it is saved, until Ctrl-C.",
-        epilog=epilog,
-    )
+    one = add("watch", "judge a file whenever it is saved", ", until Ctrl-C.")
     one.add_argument("asked", nargs="?", metavar="DIR")
     add_limit(one)
-    one = what.add_parser(
-        "solution",
-        help="show refdiff's own",
-        description="Show refdiff's own source of an exercise, or of an identity.",
-        epilog=epilog,
-    )
+    one = add("solution", "show refdiff's own source", " of an exercise, or of an identity.")
     one.add_argument("key", metavar="KEY")
-    one = what.add_parser(
-        "list", help="name all exercises", description="Name all exercises, and how far you are.", epilog=epilog
-    )
+    one = add("list", "name all exercises", ", and how far you are.")
     one.add_argument("asked", nargs="?", metavar="DIR")
     add_path(one)
 
@@ -127,13 +110,10 @@ def folder_of(text=None):
     chapters = {one.chapter for one in exercises()}
 
     def has_some(folder):
-        if (folder / NAME).is_file():
-            return True
         try:
-            return any(
-                (folder / f"{name}.py").is_file()
-                and "refdiff learn" in (folder / f"{name}.py").read_text(errors="replace")
-                for name in chapters
+            sheets = [folder / f"{name}.py" for name in chapters]
+            return (folder / NAME).is_file() or any(
+                one.is_file() and "refdiff learn" in one.read_text("utf-8", errors="replace") for one in sheets
             )
         except OSError:
             return False
@@ -168,7 +148,7 @@ def chosen(words, known, path):
         return everything
     found = set()
     for word in words:
-        if some := matching(word, exercises()):
+        if some := matching(word, everything) or matching(word, exercises()):
             found |= {one.name for one in some}
             continue
         names = [*(one.name for one in exercises()), *{one.chapter for one in exercises()}]
@@ -198,14 +178,7 @@ def check(args):
     from refdiff.learn.progress import Progress
 
     words = list(args.asked)
-    named = None
-    if words and Path(words[0]).is_dir():
-        named = words.pop(0)
-    elif words and ("/" in words[0] or "\\" in words[0]) and not words[0].endswith(".py"):
-        named = words.pop(0)
-    elif words and "/" in words[0]:
-        named = str(Path(words[0]).parent)
-    folder = folder_of(named)
+    folder = folder_of(named(words))
     known = Progress.load(folder)
     warn(known)
     some = chosen(words, known, args.path)
@@ -215,6 +188,19 @@ def check(args):
         hint(next((one for one in ordered(some, results) if not results[one.name].solved), None), known)
     finish(known, args.path)
     return cli.HOLDS if all(one.solved for one in results.values()) else cli.REFUTED
+
+
+def named(words):
+    """Take the folder out of what is asked for, if it is the first of it; of a file in one, leave the file's name."""
+    if not words:
+        return None
+    first = Path(words[0])
+    if first.is_dir() or (any(sign in words[0] for sign in "/\\") and first.suffix != ".py"):
+        return words.pop(0)
+    if first.suffix == ".py":
+        words[0] = first.name
+        return None if first.parent == Path() else str(first.parent)
+    return None
 
 
 def ordered(some, results):
@@ -233,7 +219,6 @@ def judged(folder, known, some, time_limit):
     for note in notes:
         say(f"! {note} The rest of the file is judged without it.")
     known.note(results)
-    known.save()
     return results
 
 
@@ -247,12 +232,8 @@ def report(some, results, known, whole):
         if result.solved:
             say(head)
         elif result.state != "unwritten" or lost or not whole:
-            sentence = (
-                f"{result.place} {result.says}".strip()
-                if result.state != "refuted"
-                else f"{result.place} {one.function} {result.says}"
-            )
-            say(f"{head}: {sentence}{lost}.")
+            who = [result.place, one.function] if result.says in OF_A_FUNCTION else [result.place]
+            say(f"{head}: {' '.join(filter(None, [*who, result.says]))}{lost}.")
             if result.numbers and not shown:
                 for line in filter(None, (result.given, result.numbers)):
                     say(f"     {line}")
@@ -274,16 +255,20 @@ def hint(exercise, known):
         say("No hint: there is nothing to solve.")
         return
     number, hints = known.hint(exercise), exercise.all_hints
-    known.save()
     say(f"\n{exercise.name}, {exercise.function} in {exercise.chapter}.py:")
     for k, text in enumerate(hints[:number], start=1):
         say(f"  hint {k} of {len(hints)}: {text}")
 
 
 def finish(known, path=False):
+    """Keep what was reached, and say it."""
     from refdiff.learn.exercises import exercises
 
-    say(f"\n{known.line(exercises(path or known.path))}")
+    known.save()
+    some = exercises(path or known.path)
+    say(f"\n{known.line(some)}")
+    if known.path and all(known.state(one.name) == "solved" for one in some):
+        say(f"There are {len(exercises()) - len(some)} more: `refdiff learn start {known.folder}`.")
 
 
 def watch(args):
@@ -293,7 +278,7 @@ def watch(args):
     folder = folder_of(args.asked)
     known = Progress.load(folder)
     warn(known)
-    finish(known)
+    say(known.line(exercises(known.path)))
     say(f"Watching {folder.resolve()}: save a file, and it is judged. Ctrl-C ends.")
     for names in saved(folder, exercises()):
         known = Progress.load(folder)
@@ -363,5 +348,5 @@ def listed(args):
         say(f"{mark} {one.number:>2}{star} {one.name:<34} {call:<62} {one.derivation}".rstrip())
     say("\n* one of the ten of `--path`")
     if known is not None:
-        finish(known, args.path)
+        say(f"\n{known.line(some)}")
     return cli.HOLDS

@@ -267,15 +267,13 @@ class Heard:
     Attributes
     ----------
     unwritten : bool
-        Whether one returned nothing.
-    blank : bool
-        Whether that was a NotImplementedError.
+        Whether one returned nothing, or said that it is not written.
     line : int or None
         Where the last one failed.
     """
 
     def __init__(self, path=None):
-        self.path, self.unwritten, self.blank, self.line = path, False, False, None
+        self.path, self.unwritten, self.line = path, False, None
 
     def __call__(self, function, silent=False):
         """Return the function as the judge may call it; a silent one may return nothing."""
@@ -287,10 +285,8 @@ class Heard:
         def answered(*args, **options):
             try:
                 found = function(*args, **options)
-            except NotImplementedError:
-                self.unwritten = self.blank = True
-                raise
             except BaseException as error:
+                self.unwritten |= isinstance(error, NotImplementedError)
                 self.line = line_of(error, self.path)
                 raise
             if found is ... or (found is None and not silent):

@@ -15,6 +15,8 @@ import types
 import warnings
 from pathlib import Path
 
+from refdiff.learn.sheets import is_blank
+
 __all__ = ["main"]
 
 PRINTS = 20  # lines that a function printed and that are shown
@@ -54,7 +56,7 @@ class File:
 
     def __init__(self, path, text, skip, say, limited):
         self.path, self.text = Path(path), text
-        self.names, self.problems = {}, []  # what it defines; (line, sentence, names concerned)
+        self.problems, self.blank = [], set()  # (line, sentence, names concerned); functions nobody has written
         module = types.ModuleType(self.path.stem)
         module.__file__ = str(path)
         self.names = vars(module)
@@ -106,6 +108,9 @@ class File:
         line = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names = [node.name]
+            self.blank.discard(node.name)
+            if isinstance(node, ast.FunctionDef) and is_blank(node):
+                self.blank.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [(one.asname or one.name).partition(".")[0] for one in node.names]
         else:
@@ -151,6 +156,8 @@ def judge(file, exercise, time_limit, printed):
     if problem := file.problem(exercise.function):
         line, sentence = problem
         return {"state": "broken", "place": file.place(line), "says": sentence}
+    if exercise.function in file.blank:
+        return {"state": "unwritten", "place": file.path.name, "says": "is not written yet"}
     if missing:
         return {
             **{"state": "broken", "place": file.path.name},
@@ -187,15 +194,15 @@ def judge(file, exercise, time_limit, printed):
 def unsolved(what, heard, file, begins):
     """Return state, place and sentences of an answer that does not hold."""
     if what.verdict is None:
-        if heard.blank:
-            return {"state": "unwritten", "says": "is not written yet"}
+        if heard.line:
+            return {"state": "broken", "place": file.place(heard.line), "says": "raised NotImplementedError"}
         return {"state": "broken", "says": "returned None: is a `return` missing?"}
     if what.verdict.smallest is not None:
         head, _, numbers = what.says.partition(":\n")
         given = head.partition(" is refuted. ")[2]
         numbers = re.sub(r" claimed (\S+), in truth ", r": claimed \1, in truth ", numbers)
         return {"state": "refuted", "says": "is refuted", "given": given, "numbers": numbers}
-    why = what.verdict.why
+    why = what.verdict.why.removeprefix(f"{', '.join(what.verdict.functions)}: ")
     if late := re.search(r"did not return within ([\d.]+ s)", why):
         return {
             "state": "broken",
@@ -213,6 +220,7 @@ def unsolved(what, heard, file, begins):
             "place": file.place(heard.line),
             "says": f"raised {' '.join(failed[1].split())[:300]}",
         }
+    why = re.sub(r"^what .* returned is of no use: \w+: (?=.* returned )", "", why)
     return {"state": "refuted", "says": "is refuted", "numbers": " ".join(why.split())}
 
 

@@ -91,7 +91,7 @@ def examine(folder, some, time_limit=10.0, progress=None):
         if path not in unwritten:
             unwritten[path] = blanks(path)
         if one.function in unwritten[path]:
-            hearing.take(Result(one.name, "unwritten", path.name, "is not written yet"))
+            hearing.take(Result(one.name, "unwritten", place_of(path, one.function), "is not written yet"))
         else:
             files.setdefault(path, []).append(one.name)
     jobs = [{"path": str(path), "skip": [], "exercises": names} for path, names in files.items()]
@@ -175,7 +175,7 @@ class Hearing:
             self._give_up(job, file, sentence)
         elif at[0] == "begin":
             job["exercises"].remove(at[1])
-            line = next((one for one in exercises() if one.name == at[1])).function
+            line = next(one for one in exercises() if one.name == at[1]).function
             self.take(Result(at[1], "broken", place_of(job["path"], line), sentence))
         else:
             job["skip"].append(at[1])

@@ -156,7 +156,8 @@ EXERCISES = (
         (
             "Coordinates are independent: the density is a product over them, so its logarithm is a sum over the last"
             " axis.",
-            "Of one coordinate: three terms, the squared distance over twice the variance, log var / 2, and log(2 pi) / 2.",
+            "Of one coordinate: three terms, the squared distance over twice the variance, log var / 2, and log(2 pi)"
+            " / 2.",
             "-np.sum((x - law.mean)**2 / (2 * law.var) + ..., axis=-1), and the two logarithms belong inside the sum.",
         ),
     ),
@@ -193,10 +194,12 @@ EXERCISES = (
         ("gaussian.condition",),
         "conditioning-keeps-the-covariance",
         (
-            "Cut the covariance into blocks: A, which stays, and B, which is known. np.ix_ cuts blocks out of a matrix.",
-            "The gain K_AB K_BB^-1 moves the mean by what surprised you, and takes away the variance that was explained.",
-            "gain = np.linalg.solve(K_BB, K_BA).T; the mean is m_A + gain @ (value - m_B), the covariance K = K_AA - gain @"
-            " K_BA, and FullGaussian wants it symmetric to the last bit: (K + K.T) / 2.",
+            "Cut the covariance into blocks: A, which stays, and B, which is known. np.ix_ cuts blocks out of a"
+            " matrix.",
+            "The gain K_AB K_BB^-1 moves the mean by what surprised you, and takes away the variance that was"
+            " explained.",
+            "gain = np.linalg.solve(K_BB, K_BA).T; the mean is m_A + gain @ (value - m_B), the covariance K = K_AA -"
+            " gain @ K_BA, and FullGaussian wants it symmetric to the last bit: (K + K.T) / 2.",
         ),
     ),
     Exercise(
@@ -214,7 +217,8 @@ EXERCISES = (
         "one-minus-abar-by-subtraction",
         (
             "1 - np.cumprod(1 - beta) is right on paper. With beta = 1e-12 it has four digits left.",
-            "Stay with logarithms: log alpha_bar_t is the running sum of log(1 - beta). np.log1p and np.expm1 keep digits.",
+            "Stay with logarithms: log alpha_bar_t is the running sum of log(1 - beta). np.log1p and np.expm1 keep"
+            " digits.",
             "-np.expm1(np.cumsum(np.log1p(-beta))), with 0.0 in front.",
         ),
         shows=("schedule.running_sum",),
@@ -232,7 +236,8 @@ EXERCISES = (
         ("schedule.cosine",),
         "cosine-starts-at-one",
         (
-            "Here alpha_bar is what is drawn, and the betas follow from it: alpha_bar_t / alpha_bar_{t-1} = 1 - beta_t.",
+            "Here alpha_bar is what is drawn, and the betas follow from it: alpha_bar_t / alpha_bar_{t-1} = 1 -"
+            " beta_t.",
             "f runs over t = 0..T; alpha_bar_t = f(t) / f(0). So at t = 0 it is 1 although f(0) is not.",
             "beta = np.minimum(1 - f[1:] / f[:-1], max_beta), and return Schedule.from_betas(beta).",
         ),
@@ -243,8 +248,8 @@ EXERCISES = (
         (
             "The roots sqrt(alpha_bar_t) are moved and stretched, not alpha_bar: the last becomes 0, the first stays.",
             "root = schedule.signal_rate[1:]; the new roots are (root - root[-1]) * root[0] / (root[0] - root[-1]).",
-            "Their squares are alpha_bar_1..T; the betas are 1 - alpha_bar_t / alpha_bar_{t-1}, and the last of them is 1:"
-            " Schedule.from_betas(beta, last_may_be_one=True).",
+            "Their squares are alpha_bar_1..T; the betas are 1 - alpha_bar_t / alpha_bar_{t-1}, and the last of them"
+            " is 1: Schedule.from_betas(beta, last_may_be_one=True).",
         ),
     ),
     Exercise(
@@ -252,9 +257,10 @@ EXERCISES = (
         "noise-beta-not-std",
         (
             "One step shrinks the point and adds noise, so that data of variance 1 keep the variance 1.",
-            "The mean is sqrt(1 - beta_t) x_{t-1}; the second entry of the pair is a variance, not a standard deviation.",
-            "return np.sqrt(schedule.alpha[t]) * x_prev, schedule.beta[t], where t = schedule.index(t, x_prev) lines up one"
-            " t per point with the coordinates.",
+            "The mean is sqrt(1 - beta_t) x_{t-1}; the second entry of the pair is a variance, not a standard"
+            " deviation.",
+            "return np.sqrt(schedule.alpha[t]) * x_prev, schedule.beta[t], where t = schedule.index(t, x_prev) lines"
+            " up one t per point with the coordinates.",
         ),
         path=True,
     ),
@@ -264,8 +270,8 @@ EXERCISES = (
         (
             "t - s steps in one: multiply what they keep, and let the noise make up the rest.",
             "They keep alpha_bar_t / alpha_bar_s of the square.",
-            "With r = alpha_bar[t] / alpha_bar[s], both lined up by schedule.index(..., x_s) (name='s', least=0 for s): mean"
-            " sqrt(r) x_s, variance 1 - r. (one_minus[t] - r * one_minus[s] keeps more digits.)",
+            "With r = alpha_bar[t] / alpha_bar[s], both lined up by schedule.index(..., x_s) (name='s', least=0 for"
+            " s): mean sqrt(r) x_s, variance 1 - r. (one_minus[t] - r * one_minus[s] keeps more digits.)",
         ),
     ),
     Exercise(
@@ -273,8 +279,8 @@ EXERCISES = (
         "marginal-variance-is-a-std",
         (
             "All steps from 0 to t at once, still a normal law: t coefficients multiply, t variances add up.",
-            "Each step keeps alpha_s of the square, so sqrt(alpha_bar_t) of the point; with variance-preserving noise the"
-            " rest is 1 - alpha_bar_t.",
+            "Each step keeps alpha_s of the square, so sqrt(alpha_bar_t) of the point; with variance-preserving noise"
+            " the rest is 1 - alpha_bar_t.",
             "t = schedule.index(t, x_0); return schedule.signal_rate[t] * x_0, schedule.one_minus_alpha_bar[t].",
         ),
         path=True,
@@ -296,8 +302,8 @@ EXERCISES = (
             "Bayes' rule for two Gaussians in x_{t-1}: q(x_{t-1} | x_0) is the prior, q(x_t | x_{t-1}) the likelihood.",
             "Two coefficients, one of x_0 and one of x_t. At t = 1 the answer is x_0, so that of x_t is 0 there:"
             " which factor does that?",
-            "Of x_0: sqrt(alpha_bar[t-1]) beta[t] / one_minus[t]. Of x_t: sqrt(alpha[t]) one_minus[t-1] / one_minus[t]."
-            " Any variance will do for this exercise; the next one asks for it.",
+            "Of x_0: sqrt(alpha_bar[t-1]) beta[t] / one_minus[t]. Of x_t: sqrt(alpha[t]) one_minus[t-1] /"
+            " one_minus[t]. Any variance will do for this exercise; the next one asks for it.",
         ),
         path=True,
     ),
@@ -307,8 +313,8 @@ EXERCISES = (
         (
             "It is not beta_t: x_0 is known too, and what is known twice varies less.",
             "Precisions add: 1 / (1 - alpha_bar_{t-1}) of the prior and alpha_t / beta_t of the likelihood.",
-            "The sum of the two is (1 - alpha_bar_t) / ((1 - alpha_bar_{t-1}) beta_t); the schedule has its inverse as"
-            " beta_tilde.",
+            "The sum of the two is (1 - alpha_bar_t) / ((1 - alpha_bar_{t-1}) beta_t); the schedule has its inverse"
+            " as beta_tilde.",
         ),
         path=True,
     ),
@@ -317,8 +323,10 @@ EXERCISES = (
         "merged-noise-undone-in-one-step",
         (
             "The posterior again, with x_0 replaced by what x_t and eps say of it.",
-            "x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t); put it in, and the coefficient of x_t collapses.",
-            "What is left is (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t). The variance is the posterior's.",
+            "x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t); put it in, and the coefficient of x_t"
+            " collapses.",
+            "What is left is (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t). The variance is the"
+            " posterior's.",
         ),
     ),
     Exercise(
@@ -327,8 +335,8 @@ EXERCISES = (
         (
             "x_t between two neighbours: the step that led to it is the prior, the step that leaves it the likelihood.",
             "Precisions add: 1 / beta_t from behind, alpha_{t+1} / beta_{t+1} from ahead. So do precision times mean.",
-            "Precision times mean: sqrt(alpha_t) x_{t-1} / beta_t + sqrt(alpha_{t+1}) x_{t+1} / beta_{t+1}; divide by the"
-            " precision.",
+            "Precision times mean: sqrt(alpha_t) x_{t-1} / beta_t + sqrt(alpha_{t+1}) x_{t+1} / beta_{t+1}; divide by"
+            " the precision.",
         ),
     ),
     Exercise(
@@ -363,8 +371,8 @@ EXERCISES = (
         "all-noise-taken-in-one-step",
         (
             "The mean of the posterior at the x_0 that eps stands for. One step takes away a part of the noise only.",
-            "eps is the merged noise of t steps, of standard deviation sqrt(1 - alpha_bar_t); step t added beta_t of that"
-            " variance.",
+            "eps is the merged noise of t steps, of standard deviation sqrt(1 - alpha_bar_t); step t added beta_t of"
+            " that variance.",
             "(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_t).",
         ),
         path=True,
@@ -374,9 +382,10 @@ EXERCISES = (
         "mixture-of-logs",
         (
             "The logarithm of a sum of densities, which is not the sum of their logarithms.",
-            "log w_k + log N(x; m_k, v_k) for all points and components at once: x[..., None, :] - mixture.means has shape"
-            " (..., K, d).",
-            "np.logaddexp.reduce(log_joint, axis=-1), or take the maximum out by hand: far out all densities underflow.",
+            "log w_k + log N(x; m_k, v_k) for all points and components at once: x[..., None, :] - mixture.means has"
+            " shape (..., K, d).",
+            "np.logaddexp.reduce(log_joint, axis=-1), or take the maximum out by hand: far out all densities"
+            " underflow.",
         ),
         shows=("mixture.log_components", "mixture.log_sum_exp"),
     ),
@@ -384,9 +393,11 @@ EXERCISES = (
         ("mixture.score",),
         "score-without-the-log",
         (
-            "The gradient of log q is the gradient of q over q. Each component gives a Gaussian's score, -(x - m_k) / v_k.",
+            "The gradient of log q is the gradient of q over q. Each component gives a Gaussian's score, -(x - m_k) /"
+            " v_k.",
             "Averaged with the probabilities r_k(x) that x came from component k, which depend on x.",
-            "r = exp(log_joint - log q(x)[..., None]); then sum r[..., None] * (means - x[..., None, :]) / variances over k.",
+            "r = exp(log_joint - log q(x)[..., None]); then sum r[..., None] * (means - x[..., None, :]) / variances"
+            " over k.",
         ),
         shows=("mixture.log_components", "mixture.responsibilities"),
     ),
@@ -395,10 +406,10 @@ EXERCISES = (
         "eps-is-the-score",
         (
             "Return a function denoiser(x_t, t). The best guess of eps is its conditional mean, and Tweedie knows it.",
-            "mixture.diffused(schedule, t) is the law of x_t, a mixture again, for one t; .score(x_t) is its gradient."
-            " With one t per point, do it for each t that occurs, or diffuse means and variances yourself.",
-            "eps_hat = -sqrt(1 - alpha_bar_t) * score. Component k of q(x_t): mean signal_rate[t] * means[k], variance"
-            " alpha_bar[t] * variances[k] + one_minus_alpha_bar[t].",
+            "mixture.diffused(schedule, t) is the law of x_t, a mixture again, for one t; .score(x_t) is its"
+            " gradient. With one t per point, do it for each t that occurs, or diffuse means and variances yourself.",
+            "eps_hat = -sqrt(1 - alpha_bar_t) * score. Component k of q(x_t): mean signal_rate[t] * means[k],"
+            " variance alpha_bar[t] * variances[k] + one_minus_alpha_bar[t].",
         ),
         shows=("mixture.GaussianMixture._at", "mixture.log_components", "mixture.responsibilities"),
     ),
@@ -408,8 +419,8 @@ EXERCISES = (
         (
             "p(x_{t-1} | x_t) is the posterior with eps_hat in place of eps: ask denoiser(x_t, t).",
             "parameterize.mean_from_eps is the mean; you may have written it. Any variance will do here.",
-            "(x_t - beta_t / sqrt(1 - alpha_bar_t) * denoiser(x_t, t)) / sqrt(alpha_t), with t = schedule.index(t, x_t) in the"
-            " coefficients and the plain t for the denoiser.",
+            "(x_t - beta_t / sqrt(1 - alpha_bar_t) * denoiser(x_t, t)) / sqrt(alpha_t), with t = schedule.index(t,"
+            " x_t) in the coefficients and the plain t for the denoiser.",
         ),
         path=True,
     ),
@@ -430,8 +441,8 @@ EXERCISES = (
         (
             "Start from N(0, I), and walk t = T, ..., 1 by the transition of the exercises before.",
             "The last step, from t = 1, returns its mean: no noise is added to what is handed out.",
-            "for t in range(schedule.T, 0, -1): law = ...; x = law.mean, and + sqrt(law.var) * rng.standard_normal((n, d))"
-            " if t > 1. refdiff.reverse.transition gives the law, if you did not write it.",
+            "for t in range(schedule.T, 0, -1): law = ...; x = law.mean, and + sqrt(law.var) *"
+            " rng.standard_normal((n, d)) if t > 1. refdiff.reverse.transition gives the law, if you did not write it.",
         ),
         signature="schedule, denoiser, n, d, rng, variance='posterior'",
         shows=("reverse.transition", "reverse.ancestral", "reverse.chain._ancestral"),
@@ -441,10 +452,11 @@ EXERCISES = (
         "ddim-direction-keeps-all-noise",
         (
             "Find x_0_hat, then go to step s: with the same eps_hat, of which a share is drawn anew.",
-            "sigma^2 = eta^2 (1 - alpha_bar_s) / (1 - alpha_bar_t) (1 - alpha_bar_t / alpha_bar_s). s may be 0, and s and t"
-            " may be one per point: schedule.index(s, x_t, name='s', least=0).",
-            "The mean is sqrt(alpha_bar_s) x_0_hat + sqrt(1 - alpha_bar_s - sigma^2) eps_hat: new and kept noise together"
-            " have the variance 1 - alpha_bar_s. (At s = t - 1 rounding may leave -1e-17 below the root: np.maximum(..., 0).)",
+            "sigma^2 = eta^2 (1 - alpha_bar_s) / (1 - alpha_bar_t) (1 - alpha_bar_t / alpha_bar_s). s may be 0, and s"
+            " and t may be one per point: schedule.index(s, x_t, name='s', least=0).",
+            "The mean is sqrt(alpha_bar_s) x_0_hat + sqrt(1 - alpha_bar_s - sigma^2) eps_hat: new and kept noise"
+            " together have the variance 1 - alpha_bar_s. (At s = t - 1 rounding may leave -1e-17 below the root:"
+            " np.maximum(..., 0).)",
         ),
         shows=("reverse.ddim_var", "reverse.implicit._kept_var"),
     ),
@@ -472,8 +484,8 @@ EXERCISES = (
         (
             "Write the squared distance of the two means in terms of eps - eps_hat: both have the form mean_from_eps.",
             "The distance is beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)) times that of the eps; then square it.",
-            "beta_t^2 / (2 sigma_t^2 alpha_t (1 - alpha_bar_t)), where sigma_t^2 is a variance: refdiff.reverse.var(schedule,"
-            " t, variance).",
+            "beta_t^2 / (2 sigma_t^2 alpha_t (1 - alpha_bar_t)), where sigma_t^2 is a variance:"
+            " refdiff.reverse.var(schedule, t, variance).",
         ),
         shows=("elbo.weights._step_and_var",),
         page="losses",
@@ -495,8 +507,8 @@ EXERCISES = (
         (
             "The logarithm of a mean, not the mean of logarithms. And exp(-800) is 0 in floating point.",
             "Take the largest log-weight of each point out of the sum, and put it back after the logarithm.",
-            "top = log_weights.max(axis=0); top + np.log(np.mean(np.exp(log_weights - top), axis=0)). If all weights are 0, top"
-            " is -inf: subtract 0 there.",
+            "top = log_weights.max(axis=0); top + np.log(np.mean(np.exp(log_weights - top), axis=0)). If all weights"
+            " are 0, top is -inf: subtract 0 there.",
         ),
         shows=("likelihood.importance._log_weights",),
     ),
@@ -515,10 +527,10 @@ EXERCISES = (
         log_weight_without_prior,
         (
             "chain[t] is x_t, shape (n, d). One factor p(x_T), then for each t one factor p over one factor q.",
-            "refdiff.reverse.transition(schedule, denoiser, x_t, t, variance='beta') is p(x_{t-1} | x_t), also for t = 1;"
-            " refdiff.forward.transition(schedule, x_prev, t) is q(x_t | x_{t-1}). Both have .log_density(x).",
-            "log_w = Gaussian(np.zeros_like(chain[-1]), 1.0).log_density(chain[-1]); then for t in 1..T add p's log-density"
-            " of chain[t - 1] and subtract q's of chain[t].",
+            "refdiff.reverse.transition(schedule, denoiser, x_t, t, variance='beta') is p(x_{t-1} | x_t), also for t"
+            " = 1; refdiff.forward.transition(schedule, x_prev, t) is q(x_t | x_{t-1}). Both have .log_density(x).",
+            "log_w = Gaussian(np.zeros_like(chain[-1]), 1.0).log_density(chain[-1]); then for t in 1..T add p's"
+            " log-density of chain[t - 1] and subtract q's of chain[t].",
         ),
         signature="schedule, denoiser, chain",
         summary="Return the logarithm of the importance weight of each chain, in nats, with sigma_t^2 = beta_t.",
@@ -539,10 +551,10 @@ EXERCISES = (
         "hastings-correction-reversed",
         (
             "How likely is the way there, and how likely the way back? Their ratio decides, capped at 1.",
-            "k(y | x) is the transition of the exercise before; its log-density sums over coordinates, and the constants"
-            " cancel.",
-            "np.minimum(0, log_density(y) + log k(x | y) - log_density(x) - log k(y | x)), with log k(y | x) ="
-            " -sum (y - x - h score(x))^2 / (4 h).",
+            "k(y | x) is the transition of the exercise before; its log-density sums over coordinates, and the"
+            " constants cancel.",
+            "np.minimum(0, log_density(y) + log k(x | y) - log_density(x) - log k(y | x)), with log k(y | x) = -sum"
+            " (y - x - h score(x))^2 / (4 h).",
         ),
         shows=("score.sampling._Place",),
     ),
@@ -590,8 +602,8 @@ EXERCISES = (
         ("network.silu",),
         silu_without_product_rule,
         (
-            "Return y = x sigma(x), and a function that multiplies dy with the derivative. It is a product of two functions"
-            " of x.",
+            "Return y = x sigma(x), and a function that multiplies dy with the derivative. It is a product of two"
+            " functions of x.",
             "sigma'(x) = sigma (1 - sigma). And (1 + np.tanh(x / 2)) / 2 is sigma without overflow.",
             "The derivative is sigma + x sigma (1 - sigma).",
         ),
@@ -603,8 +615,8 @@ EXERCISES = (
         (
             "Two operations one after the other: linear, then silu. Backwards they come in the other order.",
             "a = x W + b and y = silu(a). dy goes through silu first, at a, and gives da; da goes through linear.",
-            "With the two exercises before: a, through_linear = linear(x, weight, bias); y, through_silu = silu(a); the"
-            " pullback is through_linear(through_silu(dy)).",
+            "With the two exercises before: a, through_linear = linear(x, weight, bias); y, through_silu = silu(a);"
+            " the pullback is through_linear(through_silu(dy)).",
         ),
         signature="x, weight, bias",
         summary="A hidden layer, y = silu(x W + b), and its pullback.",
@@ -613,11 +625,12 @@ EXERCISES = (
         ("network.adam",),
         "adam-without-bias-correction",
         (
-            "Change theta in place, and return nothing. adam.step counts, adam.first_moment and adam.second_moment remember.",
-            "Both moments begin at 0 and are too small at first: divide m by 1 - beta_1^k and v by 1 - beta_2^k, k = adam.step"
-            " after counting this one.",
-            "theta -= learning_rate * (m_hat / (np.sqrt(v_hat) + adam.epsilon) + adam.weight_decay * theta). `theta = ...`"
-            " would change nothing for the caller.",
+            "Change theta in place, and return nothing. adam.step counts, adam.first_moment and adam.second_moment"
+            " remember.",
+            "Both moments begin at 0 and are too small at first: divide m by 1 - beta_1^k and v by 1 - beta_2^k, k ="
+            " adam.step after counting this one.",
+            "theta -= learning_rate * (m_hat / (np.sqrt(v_hat) + adam.epsilon) + adam.weight_decay * theta). `theta ="
+            " ...` would change nothing for the caller.",
         ),
     ),
 )

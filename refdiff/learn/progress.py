@@ -1,4 +1,4 @@
-r"""What a learner has reached, kept in their folder: what was solved once stays noted, whatever becomes of the files."""
+r"""What a learner has reached, kept in their folder: what was solved once stays noted, whatever becomes of a file."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ class Progress:
         return "lost" if name in self.solved and state != "solved" else state
 
     def hint(self, exercise):
-        """Return how many hints of an exercise may be seen now, one more than the last time, but no more than it has."""
+        """Return how many hints of an exercise may be seen now: one more than the last time, if it has one more."""
         self.hints[exercise.name] = min(self.hints.get(exercise.name, 0) + 1, len(exercise.all_hints))
         return self.hints[exercise.name]
 
@@ -108,5 +108,5 @@ class Progress:
         full = round(width * len(solved) / len(states))
         broken = f" ({len(lost)} of them no longer)" if lost else ""
         following = next((name for name, state in states.items() if state != "solved"), None)
-        rest = f"; next: {following}" if following else ". All of them."
+        rest = f"; next: {following}" if following else ": all of them"
         return f"[{'#' * full}{'.' * (width - full)}] {len(solved)} of {len(states)} solved{broken}{rest}"

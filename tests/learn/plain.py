@@ -1,4 +1,4 @@
-"""The exercises as a learner may write them: plain lines, nothing checked. ``chapter__function`` is a function's name."""
+"""The exercises as a learner may write them: plain lines, nothing checked. Named ``chapter__function``."""
 
 import numpy as np
 

@@ -243,6 +243,7 @@ class Count(SphinxRole):
             "errata": len(verify.ERRATA),
             "slips": slips,
             "found": len(verify.ERRATA) - slips,
+            "exercises": len(learn.EXERCISES),
         }
         return [nodes.Text(str(counts[self.text]))], []
 
