@@ -101,6 +101,8 @@ def test_the_path_has_ten_and_may_be_followed_by_all(tmp_path, capsys):
     assert "def entropy" in (there / "gaussian_more.py").read_text()
     out = checked(capsys, there, "--path")
     assert "1 of 10 solved; next: schedule.alpha_bar" in out
+    main(["learn", "start", str(there), "--path"])
+    assert "1 of 45 solved" in checked(capsys, there)
     assert "entropy" not in checked(capsys, there, "gaussian", "--path", code=cli.HOLDS)
 
 

@@ -81,9 +81,8 @@ def start(args):
     written, kept = start(folder, args.path)
     known = Progress.load(folder)
     warn(known)
-    if not (folder / NAME).exists() or known.path != args.path:
-        known.path = args.path
-        known.save()
+    known.path = args.path and (known.path or not (folder / NAME).exists())  # once they are all there, they stay
+    known.save()
     if written:
         say(f"Written to {folder}: {', '.join(written)}.")
     if kept:
@@ -251,11 +250,13 @@ def report(some, results, known, whole):
 
 def hint(exercise, known):
     """Print the hints of an exercise, one more than the last time."""
+    from refdiff.learn.sheets import home
+
     if exercise is None:
         say("No hint: there is nothing to solve.")
         return
     number, hints = known.hint(exercise), exercise.all_hints
-    say(f"\n{exercise.name}, {exercise.function} in {exercise.chapter}.py:")
+    say(f"\n{exercise.name}, {exercise.function} in {home(known.folder, exercise).name}:")
     for k, text in enumerate(hints[:number], start=1):
         say(f"  hint {k} of {len(hints)}: {text}")
 

@@ -2,7 +2,7 @@ r"""The desk at which a learner's files are judged: a process of its own, which 
 
 It reads from its standard input what is to be judged, and says line by line where it is and what it found, each a
 JSON object, so that whoever listens knows what it was at if it falls silent. Each file has a copy of the process to
-itself, where the operating system can make one.
+itself, where the operating system makes one safely.
 """
 
 import ast
@@ -178,7 +178,7 @@ def judge(file, exercise, time_limit, printed):
         replaces = exercise.replaces
         try:
             what = answer(key, {replaces: function}, time_limit=time_limit, heard=heard)
-        except Exception as error:  # whatever it did to the judge
+        except BaseException as error:  # whatever it did to the judge
             return found | {
                 "state": "broken",
                 "place": file.place(heard.line or begins),
@@ -269,7 +269,7 @@ def main():
 
     say(ready=True)
     for one in job["files"]:
-        child = os.fork() if hasattr(os, "fork") else None
+        child = os.fork() if job["copies"] else None
         if child:
             os.waitpid(child, 0)
         else:

@@ -23,7 +23,7 @@ __all__ = ["Result", "examine"]
 START = 120.0  # seconds that a process may take until it is ready, on a machine that has much else to do
 OVER = ("over", None)
 ENDED = "ended the process that judged it"
-TOGETHER = hasattr(os, "fork")  # whether one process can give each file a copy of itself
+TOGETHER = hasattr(os, "fork") and sys.platform != "darwin"  # whether a process may give each file a copy of itself
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Hearing:
     def round(self, jobs):
         """Have one process judge some jobs, and return what it leaves to the next one: less than it got."""
         jobs, left, at, ready = list(jobs), [], None, False
-        with process({"files": jobs, "time_limit": self.time_limit}) as (lines, failed):
+        with process({"files": jobs, "time_limit": self.time_limit, "copies": TOGETHER}) as (lines, failed):
             while jobs:
                 try:
                     said = lines.get(timeout=self._patience(ready, at))

@@ -57,7 +57,7 @@ def signature(exercise):
     ('law, x', 'beta')
     """
     if exercise.signature:
-        return exercise.signature
+        return exercise.signature.replace("'", '"')
     if exercise.array:
         return "beta"
     arguments = ast.parse(source(exercise.library)).body[0].args
