@@ -284,6 +284,17 @@ def test_a_file_of_any_content_is_answered(chapter, strange):
     assert any(one.startswith(says) for one in found), strange[1]
 
 
+def test_of_two_functions_of_a_name_the_last_one_counts(folder, capsys):
+    path = folder / "guidance.py"
+    right(folder, "guidance", "classifier_free")
+    good = path.read_text()
+    path.write_text(f"def classifier_free(:\n    pass\n{good}")
+    assert "✓ 41 guidance.classifier_free" in checked(capsys)
+    path.write_text(f"{good}\n\ndef classifier_free(*args, **more) -> 1 / 0:\n    return 1\n")
+    out = checked(capsys)
+    assert re.search(r"✗ 41 guidance\.classifier_free: guidance\.py:\d+ raised ZeroDivisionError", out)
+
+
 def test_a_file_that_is_missing_is_unwritten(folder, capsys):
     (folder / "bayes.py").unlink()
     out = checked(capsys, "bayes.posterior_var", code=cli.REFUTED)

@@ -19,6 +19,7 @@ from refdiff.learn.sheets import is_blank
 
 __all__ = ["main"]
 
+RETURNED_NONE = "returned None: is a `return` missing?"
 PRINTS = 20  # lines that a function printed and that are shown
 OPENS = re.compile(r"[A-Za-z_@]")  # how a line begins that may begin a statement
 CONTINUES = re.compile(r"(else|elif|except|finally)\b")
@@ -64,7 +65,7 @@ class File:
         for line, names, code in self.pieces():
             say(at=line)
             if isinstance(code, str):
-                self.problems.append((line, code, names))
+                self.problems.append((line, code, set(names)))
             elif line not in skip:
                 self.execute(line, names, code, limited)
 
@@ -77,10 +78,12 @@ class File:
             self.names.pop(name, None)  # of two of a name the last one counts, also where it fails
         try:
             limited(exec, code, self.names)
-        except OutOfTime as error:
-            self.problems.append((line_of(error, str(self.path)) or line, "did not come to an end", names))
         except BaseException as error:
-            self.problems.append((line_of(error, str(self.path)) or line, f"raised {said(error)}", names))
+            sentence = "did not come to an end" if isinstance(error, OutOfTime) else f"raised {said(error)}"
+            self.problems.append((line_of(error, str(self.path)) or line, sentence, set(names)))
+        else:
+            for _, _, concerned in self.problems:
+                concerned.difference_update(names)  # which are defined now
 
     def pieces(self):
         """Return the statements: first line, the names that each defines, and its code, or what is wrong with it."""
@@ -148,80 +151,64 @@ def syntax(error):
     return f"does not parse: {said(error)}"
 
 
+def broken(place, says):
+    """Return what is said of an exercise whose function could not be judged to its end."""
+    return {"state": "broken", "place": place, "says": says}
+
+
 def judge(file, exercise, time_limit, printed):
     """Return what there is to be said of one exercise: its state, a place, sentences, and what was printed."""
     from refdiff.learn.answer import Heard, answer
 
-    function, missing = file.names.get(exercise.function), exercise.function not in file.names
-    if problem := file.problem(exercise.function):
+    name = exercise.function
+    if problem := file.problem(name):
         line, sentence = problem
-        return {"state": "broken", "place": file.place(line), "says": sentence}
-    if exercise.function in file.blank:
+        return broken(file.place(line), sentence)
+    if name in file.blank:
         return {"state": "unwritten", "place": file.path.name, "says": "is not written yet"}
-    if missing:
-        return {
-            **{"state": "broken", "place": file.path.name},
-            "says": f"has no function {exercise.function}; `refdiff learn start` writes what is missing",
-        }
+    if name not in file.names:
+        return broken(file.path.name, f"has no function {name}; `refdiff learn start` writes what is missing")
+    function = file.names[name]
     if not callable(function):
-        kind = type(function).__name__
-        return {
-            "state": "broken",
-            "place": file.path.name,
-            "says": f"has {exercise.function} as {kind}, not a function",
-        }
+        return broken(file.path.name, f"has {name} as {type(function).__name__}, not a function")
     printed.forget()
     begins = file.line_of(function)
-    found = {"state": "solved", "place": file.place(begins), "says": ""}
+    found = {"state": "solved", "place": file.place(begins)}
     for key in exercise.keys:
         heard = Heard(str(file.path))
-        replaces = exercise.replaces
         try:
-            what = answer(key, {replaces: function}, time_limit=time_limit, heard=heard)
+            what = answer(key, {exercise.replaces: function}, time_limit=time_limit, heard=heard)
         except BaseException as error:  # whatever it did to the judge
-            return found | {
-                "state": "broken",
-                "place": file.place(heard.line or begins),
-                "says": f"raised {said(error)}",
-            }
+            found |= broken(file.place(heard.line or begins), f"raised {said(error)}")
+            break
         if not what.solved:
-            found |= unsolved(what, heard, file, begins)
+            found |= unsolved(what, file.place(begins), heard.line and file.place(heard.line))
             break
     lines, more = printed.lines()
     return found | {"prints": lines, "more": more}
 
 
-def unsolved(what, heard, file, begins):
-    """Return state, place and sentences of an answer that does not hold."""
-    if what.verdict is None:
-        if heard.line:
-            return {"state": "broken", "place": file.place(heard.line), "says": "raised NotImplementedError"}
-        return {"state": "broken", "says": "returned None: is a `return` missing?"}
-    if what.verdict.smallest is not None:
+def unsolved(what, begins, failed):
+    """Return state, place and sentences of an answer that does not hold.
+
+    The function begins at one place; at the other one it raised something, if it did.
+    """
+    verdict = what.verdict
+    if verdict is None:
+        return broken(failed, "raised NotImplementedError") if failed else broken(begins, RETURNED_NONE)
+    refuted = {"state": "refuted", "says": "is refuted"}
+    if verdict.smallest is not None:
         head, _, numbers = what.says.partition(":\n")
-        given = head.partition(" is refuted. ")[2]
         numbers = re.sub(r" claimed (\S+), in truth ", r": claimed \1, in truth ", numbers)
-        return {"state": "refuted", "says": "is refuted", "given": given, "numbers": numbers}
-    why = what.verdict.why.removeprefix(f"{', '.join(what.verdict.functions)}: ")
-    if late := re.search(r"did not return within ([\d.]+ s)", why):
-        return {
-            "state": "broken",
-            "place": file.place(heard.line or begins),
-            "says": f"did not return within {late[1]}",
-        }
-    if failed := re.match(r"\S+ raised (.*)", why, re.DOTALL):
-        place = file.place(heard.line or begins)
-        return {"state": "broken", "place": place, "says": f"raised {' '.join(failed[1].split())[:300]}"}
-    if heard.line and (
-        failed := re.match(r"what .* returned is of no use: (.*)", why, re.DOTALL)
-    ):  # when it was called
-        return {
-            "state": "broken",
-            "place": file.place(heard.line),
-            "says": f"raised {' '.join(failed[1].split())[:300]}",
-        }
-    why = re.sub(r"^what .* returned is of no use: \w+: (?=.* returned )", "", why)
-    return {"state": "refuted", "says": "is refuted", "numbers": " ".join(why.split())}
+        return refuted | {"given": head.partition(" is refuted. ")[2], "numbers": numbers}
+    why = " ".join(verdict.why.removeprefix(f"{', '.join(verdict.functions)}: ").split())
+    if late := re.search(r"did not return within [\d.]+ s", why):
+        return broken(failed or begins, late[0])
+    if raised := re.match(r"\S+ (raised .*)", why):
+        return broken(failed or begins, raised[1][:300])
+    if failed and (raised := re.match(r"what .* returned is of no use: (.*)", why)):  # a function that it returned
+        return broken(failed, f"raised {raised[1][:300]}")
+    return refuted | {"numbers": re.sub(r"^what .* returned is of no use: \w+: (?=.* returned )", "", why)}
 
 
 def judge_file(job, time_limit, say, printed):
@@ -244,7 +231,7 @@ def judge_file(job, time_limit, say, printed):
         return
     file = File(job["path"], text.replace("\r\n", "\n").replace("\r", "\n"), job["skip"], say, limited)
     for line, sentence, names in file.problems:
-        say(problem=[file.place(line), sentence, names])
+        say(problem=[file.place(line), sentence, sorted(names)])
     known = {one.name: one for one in exercises()}
     for name in job["exercises"]:
         say(begin=name)

@@ -445,7 +445,7 @@ EXERCISES = (
             " rng.standard_normal((n, d)) if t > 1. refdiff.reverse.transition gives the law, if you did not write it.",
         ),
         signature="schedule, denoiser, n, d, rng, variance='posterior'",
-        shows=("reverse.transition", "reverse.ancestral", "reverse.chain._ancestral"),
+        shows=("reverse.transition", "reverse.chain._ancestral", "reverse.walks.descend"),
     ),
     Exercise(
         ("reverse.ddim_keeps_the_marginals", "reverse.ddim_vs_ancestral"),
@@ -556,7 +556,7 @@ EXERCISES = (
             "np.minimum(0, log_density(y) + log k(x | y) - log_density(x) - log k(y | x)), with log k(y | x) = -sum"
             " (y - x - h score(x))^2 / (4 h).",
         ),
-        shows=("score.sampling._Place",),
+        shows=("score.sampling._Place.__init__", "score.sampling._Place.log_ratio"),
     ),
     Exercise(
         ("continuous.reverse_drift",),

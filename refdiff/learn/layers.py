@@ -4,6 +4,8 @@ The three operations of a layer, each with its derivative, and the weight of one
 the equations; derivatives are central differences of the value.
 """
 
+import re
+
 import numpy as np
 
 from refdiff.verify.catalogue.likelihood.importance import log_weights_of
@@ -65,17 +67,36 @@ def judge_layer(evidence, operation, value, arguments, names):
     """Compare a layer's value, and what its pullback makes of dy = 1, 2, ..., with the equation and its differences."""
     y, pullback = operation(*arguments)
     truth = value(*arguments)
-    evidence.close("y", y, truth)
+    at = ", ".join(f"{name} = {written(one)}" for name, one in zip(("x", "W", "b"), arguments))
+    evidence.close(f"y at {at}", y, truth)
     dy = np.arange(1.0, truth.size + 1).reshape(truth.shape)
     gradients = pullback(dy)
-    if len(names) > 1 and (not isinstance(gradients, tuple | list) or len(gradients) != len(names)):
+    if len(names) == 1:
+        gradients = (gradients,)
+    elif not isinstance(gradients, tuple | list) or len(gradients) != len(names):
         raise TypeError(f"pullback(dy) returns ({', '.join(names)}), {len(names)} arrays")
-    for k, (name, gradient) in enumerate(zip(names, gradients if len(names) > 1 else [gradients])):
+    for k, (name, gradient) in enumerate(zip(names, gradients)):
 
         def along(one, k=k):
             return value(*arguments[:k], one, *arguments[k + 1 :])
 
-        evidence.close(f"{name} for dy = 1, 2, ...", gradient, slopes(along, arguments[k], dy), TOLERANCE)
+        what = f"{name} at {at} for dy = {written(dy)}"
+        evidence.close(what, gradient, slopes(along, arguments[k], dy), TOLERANCE)
+
+
+def written(array):
+    """Return an array as one would write it down."""
+    return re.sub(r"\.0(?=[,\]])", "", str(array.round(3).tolist()))
+
+
+def affine(x, weight, bias):
+    """Return x W + b, term by term."""
+    return np.einsum("na,ab->nb", x, weight) + bias
+
+
+def hidden(x, weight, bias):
+    """Return silu(x W + b)."""
+    return activated(affine(x, weight, bias))
 
 
 @own(
@@ -87,13 +108,7 @@ def judge_layer(evidence, operation, value, arguments, names):
 )
 def judge_linear(claimed, case, evidence):
     """Two points, two outputs: each derivative has a shape of its own, and each is a central difference."""
-    judge_layer(
-        evidence,
-        claimed.network.linear,
-        lambda x, w, b: np.einsum("na,ab->nb", x, w) + b,
-        layer(case),
-        ("dx", "dW", "db"),
-    )
+    judge_layer(evidence, claimed.network.linear, affine, layer(case), ("dx", "dW", "db"))
 
 
 @own(
@@ -119,10 +134,7 @@ def judge_silu(claimed, case, evidence):
 )
 def judge_dense(claimed, case, evidence):
     """A layer of two points and two outputs, differentiated as a whole by central differences."""
-    judge_layer(
-        *(evidence, claimed.network.dense, lambda x, w, b: activated(np.einsum("na,ab->nb", x, w) + b), layer(case)),
-        ("dx", "dW", "db"),
-    )
+    judge_layer(evidence, claimed.network.dense, hidden, layer(case), ("dx", "dW", "db"))
 
 
 @own(

@@ -1,7 +1,7 @@
 """The pages that list everything: where each equation of the five texts is held, and every identity with its verdict.
 
-``{traceability}``, ``{catalogue} CHAPTER``, ``{exercises}`` and ``{errata-of} CHAPTER`` are made anew by each build, from the
-catalogue, the exercises, and what the texts are recorded to say.
+``{traceability}``, ``{catalogue} CHAPTER``, ``{exercises}`` and ``{errata-of} CHAPTER`` are made anew by each build,
+from the catalogue, the exercises, and what the texts are recorded to say.
 """
 
 import inspect
