@@ -211,6 +211,18 @@ class Schedule:
         The ratio is taken as sin(a - b) sin(a + b) / cos(b)^2 with a, b the two angles, which keeps the
         digits that 1 - f(t)/f(t-1) loses near t = 1. Since beta is clipped, alpha_bar_T is not quite f(T)/f(0).
 
+        Parameters
+        ----------
+        T : int
+        s : float
+            Not negative: what keeps beta_1 from being much smaller than the pixels' grid.
+        max_beta : float
+            In (0, 1).
+
+        Returns
+        -------
+        Schedule
+
         Notes
         -----
         Source: Nichol & Dhariwal (2021), eq. 17. Identity: :eq:`eq-schedule.cosine`.

@@ -1,4 +1,5 @@
-r"""The door, a file a command: ``refdiff tour | verify | compare | errata | show | train | sample | elbo | samplers``.
+r"""The door, a file a command: ``refdiff tour | verify | compare | errata | show | learn | train | sample | elbo |
+samplers``.
 
 Exit codes: 0 holds, 1 refuted, 2 usage, 3 inconclusive, 130 interrupted. Results go to stdout, progress to stderr and
 only where that is a terminal.
@@ -18,7 +19,7 @@ EPILOG = "Exit codes: 0 holds, 1 refuted, 2 usage, 3 inconclusive, 130 interrupt
 
 def parser():
     """Return the parser of all commands."""
-    from refdiff.cli import compare, elbo, errata, sample, samplers, show, tour, train, verify
+    from refdiff.cli import compare, elbo, errata, learn, sample, samplers, show, tour, train, verify
 
     top = argparse.ArgumentParser(
         prog="refdiff",
@@ -28,7 +29,7 @@ def parser():
     )
     top.add_argument("--version", action="version", version=f"refdiff {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (tour, verify, compare, errata, show, train, sample, elbo, samplers):
+    for module in (tour, verify, compare, errata, show, learn, train, sample, elbo, samplers):
         name = module.__name__.rpartition(".")[2]
         command = commands.add_parser(name, help=module.HELP, description=module.__doc__, epilog=EPILOG)
         module.add_arguments(command)

@@ -3,20 +3,21 @@ r"""Somebody's own function in the place of refdiff's, judged where it stands: i
 import dataclasses
 import importlib
 import inspect
+import re
 from dataclasses import dataclass
 from html import escape
 
 from refdiff import verify
-from refdiff.learn.sources import has_source, source
+from refdiff.learn.layers import OWN, SOURCES
+from refdiff.learn.sources import find, has_source, source
 from refdiff.schedule import Schedule
 from refdiff.verify.evidence import REFUSAL
 from refdiff.verify.report import Verdict
 
-__all__ = ["Answer", "Solution", "check", "resolve", "solution"]
+__all__ = ["Answer", "Heard", "Solution", "answer", "check", "known", "resolve", "solution"]
 
 ARRAYS = {field.name for field in dataclasses.fields(Schedule)}  # what a schedule is asked for as a function of beta
 FROM_BETAS = "schedule.Schedule.from_betas"
-ACT_IN_PLACE = {"network.AdamW.update", "network.EMA.update", "network.MLP.__init__"}  # they return nothing
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Solution(str):
         return f"```python\n{self}\n```"
 
 
+def known():
+    """Return all identities that a function of yours can be judged by: the catalogue's, and those of the exercises."""
+    return verify.CATALOGUE | OWN
+
+
 def resolve(key):
     """Return the key of an identity: as it stands, or its name without the chapter, with dots for underscores.
 
@@ -83,17 +89,18 @@ def resolve(key):
     >>> resolve("posterior.mean")
     'bayes.posterior_mean'
     """
-    if key in verify.CATALOGUE:
+    identities = known()
+    if key in identities:
         return key
     name = key.replace(".", "_")
-    found = [one for one in verify.CATALOGUE if one.partition(".")[2] == name]
+    found = [one for one in identities if one.partition(".")[2] == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"{key!r} may be {' or '.join(found)}; give the whole key.")
     from difflib import get_close_matches
 
-    near = get_close_matches(key, verify.CATALOGUE, 3, 0.5)
+    near = get_close_matches(key, identities, 3, 0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`refdiff show` lists them."
     raise ValueError(f"no identity is called {key!r}. {hint}")
 
@@ -136,16 +143,34 @@ def check(key, function=None, **functions):
     Var[x_{t-1} | x_t, x_0] claimed 0.36, in truth 0
     """
     key = resolve(key)
-    given = _by_dotted_name(verify.CATALOGUE[key], function, functions)
+    return answer(key, _by_dotted_name(known()[key], function, functions))
+
+
+def answer(key, given, *, time_limit=20.0, heard=None):
+    """Judge functions under the dotted names that they replace, by one identity.
+
+    Parameters
+    ----------
+    key : str
+        Of the identity, in full.
+    given : dict
+        Dotted name to function.
+    time_limit : float
+        Seconds for one piece of evidence.
+    heard : Heard, optional
+        Who listens to the functions while they are judged.
+
+    Returns
+    -------
+    Answer
+    """
     replaces, names = tuple(given), ", ".join(_spoken(name, key) for name in given)
-    heard = _Heard()
+    heard = Heard() if heard is None else heard
     report = verify.judge(
-        verify.Provided(
-            _refdiff(), {name: heard(_fitted(name, key, one), name in ACT_IN_PLACE) for name, one in given.items()}
-        ),
+        Classroom(_refdiff(), {name: heard(_fitted(name, key, one), _is_silent(name)) for name, one in given.items()}),
         only=key,
         budget="quick",
-        time_limit=20.0,
+        time_limit=time_limit,
     )
     verdict = report.verdicts[key]
     if heard.unwritten and not verdict.holds:
@@ -153,7 +178,8 @@ def check(key, function=None, **functions):
     if verdict.holds:
         caught = sum(key in erratum.rejected_by for erratum in verify.ERRATA.values())
         wrong = f"{caught} wrong versions" if caught > 1 else "A wrong version"
-        return Answer(key, replaces, verdict, f"{names} holds. {wrong}, known from print or practice, would not.")
+        wrong = f" {wrong}, known from print or practice, would not." if caught else ""
+        return Answer(key, replaces, verdict, f"{names} holds.{wrong}")
     if verdict.what.endswith(REFUSAL):
         return Answer(key, replaces, verdict, f"{names} holds. Not asked of you, but of refdiff's: {verdict.what}.")
     if verdict.status == "inconclusive":
@@ -173,8 +199,28 @@ def solution(key):
     def bits(nats):
         return real(nats, "nats") / math.log(2)
     """
-    judged = verify.CATALOGUE[resolve(key)].judges
+    judged = [SOURCES.get(name, name) for name in known()[resolve(key)].judges]
     return Solution("\n\n\n".join(source(name, docstrings=False) for name in judged if has_source(name)))
+
+
+class Classroom(verify.Provided):
+    """refdiff with some functions replaced, and the identities of the exercises beside those of the catalogue."""
+
+    identities = OWN
+
+
+def _is_empty(function):
+    """Return whether a function has no body but an ellipsis or a docstring."""
+
+    def empty(): ...
+
+    code = getattr(function, "__code__", empty.__code__)
+    return code.co_code[::2] == empty.__code__.co_code[::2]  # the operations without their arguments
+
+
+def _is_silent(dotted):
+    """Return whether refdiff's own function changes something in place, and returns nothing."""
+    return not re.search(r"^(Returns|Yields)$", inspect.getdoc(find(SOURCES.get(dotted, dotted))) or "", re.MULTILINE)
 
 
 def _refdiff():
@@ -222,13 +268,27 @@ def _fitted(dotted, key, function):
     return from_betas
 
 
-class _Heard:
-    """Listens whether functions answer at all."""
+class Heard:
+    """Listens whether functions answer at all, and in which line of a file they fail.
 
-    def __init__(self):
-        self.unwritten = False
+    Parameters
+    ----------
+    path : str, optional
+        Of that file.
 
-    def __call__(self, function, in_place=False):
+    Attributes
+    ----------
+    unwritten : bool
+        Whether one returned nothing, or said that it is not written.
+    line : int or None
+        Where the last one failed.
+    """
+
+    def __init__(self, path=None):
+        self.path, self.unwritten, self.line = path, False, None
+
+    def __call__(self, function, silent=False):
+        """Return the function as the judge may call it; a silent one may return nothing."""
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):
@@ -237,22 +297,31 @@ class _Heard:
         def answered(*args, **options):
             try:
                 found = function(*args, **options)
-            except NotImplementedError:
-                found = ...
-            unwritten = _is_empty(function) if in_place and found is None else found is None
-            if unwritten or found is ...:
+            except BaseException as error:
+                self.unwritten |= isinstance(error, NotImplementedError)
+                self.line = line_of(error, self.path)
+                raise
+            if found is ... or (found is None and (not silent or _is_empty(function))):
                 self.unwritten = True
                 raise NotImplementedError("it returns nothing")
-            return found
+            return self._followed(found)
 
         answered.__signature__, answered.__name__ = signature, getattr(function, "__name__", "function")
         return answered
 
+    def _followed(self, found):
+        """Return what a function returned; of a function in it, it shall be known as well where it fails."""
+        if inspect.isfunction(found):
+            return self(found)
+        if type(found) is tuple and any(inspect.isfunction(one) for one in found):
+            return tuple(self._followed(one) for one in found)
+        return found
 
-def _is_empty(function):
-    """Return whether a function has no body but an ellipsis or a docstring."""
 
-    def empty(): ...
-
-    code = getattr(function, "__code__", empty.__code__)
-    return code.co_code[::2] == empty.__code__.co_code[::2]  # the operations without their arguments
+def line_of(error, path):
+    """Return the last line of a file that was running when an error was raised; None if none was."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == path else line
+        trace = trace.tb_next
+    return line

@@ -254,6 +254,7 @@ class Count(SphinxRole):
             "errata": len(verify.ERRATA),
             "slips": slips,
             "found": len(verify.ERRATA) - slips,
+            "exercises": len(learn.EXERCISES),
         }
         return [nodes.Text(str(counts[self.text]))], []
 

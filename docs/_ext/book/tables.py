@@ -1,17 +1,21 @@
 """The pages that list everything: where each equation of the five texts is held, and every identity with its verdict.
 
-``{traceability}``, ``{catalogue} CHAPTER`` and ``{errata-of} CHAPTER`` are made anew by each build, from the catalogue
-and from what the texts are recorded to say.
+``{traceability}``, ``{catalogue} CHAPTER``, ``{exercises}`` and ``{errata-of} CHAPTER`` are made anew by each build,
+from the catalogue, the exercises, and what the texts are recorded to say.
 """
 
+import inspect
 import re
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from book.directives import link, number, reference_to_api
 from book.verdicts import VERDICTS
 from refdiff import learn, verify
+from refdiff.learn.exercises import exercises
+from refdiff.learn.sheets import signature
 from refdiff.verify.texts import CLAIMS, EQUATIONS, SOURCES, references
 
 
@@ -129,6 +133,27 @@ class Catalogue(SphinxDirective):
         return [table(("identity", "verdict", "claimed", "measured", "would catch", "rejects", "source"), rows)]
 
 
+class Exercises(SphinxDirective):
+    """All exercises of ``refdiff learn``, or with ``:path:`` the ten of an afternoon."""
+
+    option_spec = {"path": directives.flag}
+
+    def run(self):
+        """Return a table: number, name, the function to write, and what must be refused."""
+        rows = []
+        for one in exercises(path="path" in self.options):
+            own = [link("identity", key) if key in verify.CATALOGUE else nodes.literal(key, key) for key in one.keys]
+            call = f"{one.function}({signature(one)})"
+            wrong = [link("erratum", one.wrong)] if isinstance(one.wrong, str) else [nodes.Text(summary(one.wrong))]
+            rows.append(([nodes.Text(str(one.number))], separated(own), [nodes.literal(call, call)], wrong))
+        return [table(("", "exercise", "you write", "must be refused, for example"), rows, ["exercises"])]
+
+
+def summary(function):
+    """Return the first sentence of a docstring."""
+    return inspect.getdoc(function).partition("\n")[0]
+
+
 def note_errata(app, doctree):
     """Remember where each erratum stands."""
     here = app.env.docname
@@ -191,6 +216,7 @@ def setup(app):
     app.add_directive("traceability", Traceability)
     app.add_directive("texts", Texts)
     app.add_directive("catalogue", Catalogue)
+    app.add_directive("exercises", Exercises)
     app.connect("env-before-read-docs", prepare)
     app.connect("env-merge-info", merge)
     app.connect("env-purge-doc", purge)
