@@ -1,5 +1,6 @@
 r"""Somebody's own function in the place of refdiff's, judged where it stands: in a notebook, in a line."""
 
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from refdiff import verify
-from refdiff.learn.sources import has_source, source
+from refdiff.learn.sources import find, has_source, source
 from refdiff.schedule import Schedule
 from refdiff.verify.evidence import REFUSAL
 from refdiff.verify.report import Verdict
@@ -167,14 +168,32 @@ def check(key, function=None, **functions):
 def solution(key):
     """Return the source of refdiff's own functions for an identity, without docstrings.
 
+    A function that only hands its arguments to another one is followed by that one, where the equation stands.
+
     Examples
     --------
     >>> solution("gaussian.bits")
     def bits(nats):
         return real(nats, "nats") / math.log(2)
     """
-    judged = verify.CATALOGUE[resolve(key)].judges
-    return Solution("\n\n\n".join(source(name, docstrings=False) for name in judged if has_source(name)))
+    names = [name for name in verify.CATALOGUE[resolve(key)].judges if has_source(name)]
+    for name in names:  # which grows
+        names += [beneath for beneath in _handed_to(name) if beneath not in names]
+    return Solution("\n\n\n".join(source(name, docstrings=False) for name in names))
+
+
+def _handed_to(dotted):
+    """Return the name of the function of refdiff whose call, or an attribute of it, is all that a function returns."""
+    function, whole = find(dotted), ast.parse(source(dotted, docstrings=False)).body[0]
+    value = whole.body[0].value if len(whole.body) == 1 and isinstance(whole.body[0], ast.Return) else None
+    while isinstance(value, ast.Attribute):
+        value = value.value
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
+        return []
+    beneath = getattr(function, "__globals__", {}).get(value.func.id)
+    if not inspect.isfunction(beneath) or not beneath.__module__.startswith("refdiff."):
+        return []
+    return [f"{beneath.__module__.removeprefix('refdiff.')}.{beneath.__qualname__}"]
 
 
 def _refdiff():
