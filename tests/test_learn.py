@@ -148,6 +148,18 @@ def test_a_solution_is_the_librarys_own_source():
     assert learn.check("posterior.mean", scope["posterior"]).solved
 
 
+@pytest.mark.parametrize(
+    ("key", "equation"),
+    [
+        ("parameterize.mean_from_eps", "(x_t - c_eps * eps) / np.sqrt(schedule.alpha[t])"),
+        ("reverse.even_steps", "np.arange(1, number + 1) * T // number"),
+        ("continuous.probability_flow_drift", "0.5 * sde.diffusion(s) ** 2 * gradient"),
+    ],
+)
+def test_a_solution_shows_the_equation_where_the_function_only_hands_on(key, equation):
+    assert equation in learn.solution(key)
+
+
 @pytest.mark.parametrize("key", verify.CATALOGUE)
 def test_every_identity_has_a_solution_to_show_or_judges_only_values(key):
     judged = [name for name in verify.CATALOGUE[key].judges if learn.has_source(name)]

@@ -1,5 +1,6 @@
 r"""Somebody's own function in the place of refdiff's, judged where it stands: in a notebook, in a line."""
 
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -193,6 +194,8 @@ def answer(key, given, *, time_limit=20.0, heard=None):
 def solution(key):
     """Return the source of refdiff's own functions for an identity, without docstrings.
 
+    A function that only hands its arguments to another one is followed by that one, where the equation stands.
+
     Examples
     --------
     >>> solution("gaussian.bits")
@@ -200,7 +203,24 @@ def solution(key):
         return real(nats, "nats") / math.log(2)
     """
     judged = [SOURCES.get(name, name) for name in known()[resolve(key)].judges]
-    return Solution("\n\n\n".join(source(name, docstrings=False) for name in judged if has_source(name)))
+    names = [name for name in judged if has_source(name)]
+    for name in names:  # which grows
+        names += [beneath for beneath in _handed_to(name) if beneath not in names]
+    return Solution("\n\n\n".join(source(name, docstrings=False) for name in names))
+
+
+def _handed_to(dotted):
+    """Return the name of the function of refdiff whose call, or an attribute of it, is all that a function returns."""
+    function, whole = find(dotted), ast.parse(source(dotted, docstrings=False)).body[0]
+    value = whole.body[0].value if len(whole.body) == 1 and isinstance(whole.body[0], ast.Return) else None
+    while isinstance(value, ast.Attribute):
+        value = value.value
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
+        return []
+    beneath = getattr(function, "__globals__", {}).get(value.func.id)
+    if not inspect.isfunction(beneath) or not beneath.__module__.startswith("refdiff."):
+        return []
+    return [f"{beneath.__module__.removeprefix('refdiff.')}.{beneath.__qualname__}"]
 
 
 class Classroom(verify.Provided):

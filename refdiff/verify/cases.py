@@ -5,6 +5,7 @@ any order between .05 and .6 and x_0 far out they are wrong in the first. A case
 of integers and reals: a seeded generator here, Hypothesis in the tests (which then shrinks it).
 """
 
+import sys
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
@@ -186,7 +187,10 @@ HAND = (_by_hand((0.36, 0.75)), _by_hand((0.75, 0.36)), _by_hand((0.36, 0.75, 0.
 
 @dataclass(frozen=True)
 class Watched(Case):
-    """A case that remembers which of its numbers were looked at."""
+    """A case that remembers which of its numbers were looked at.
+
+    To be copied with another beta, compared or named, as a seed of random numbers, is not to be looked at.
+    """
 
     seen: set = field(default_factory=set, compare=False, repr=False)
 
@@ -196,7 +200,7 @@ class Watched(Case):
         return cls(**{one.name: getattr(case, one.name) for one in fields(Case)})
 
     def __getattribute__(self, name):
-        if name in NUMBERS:
+        if name in NUMBERS and sys._getframe(1).f_code.co_name not in WHOLE:
             object.__getattribute__(self, "seen").add(name)
         return object.__getattribute__(self, name)
 
@@ -207,3 +211,4 @@ class Watched(Case):
 
 
 NUMBERS = tuple(one.name for one in fields(Case))
+WHOLE = {"replace", "_replace", "__repr__", "__hash__", "__eq__"}  # what dataclasses do with all fields at once

@@ -187,6 +187,28 @@ def test_a_refutation_comes_with_a_case_that_can_be_checked_by_hand(posterior, t
     assert f"first at t = {t}" in verdict.why
 
 
+def test_a_counterexample_of_a_path_can_be_redone_from_the_numbers_it_gives():
+    def x_0_from_v(schedule, x_t, v, t):  # the sign of v turned
+        i = schedule.index(t, x_t)
+        return schedule.signal_rate[i] * x_t + schedule.noise_rate[i] * v
+
+    report = verify.judge(types.SimpleNamespace(x_0_from_v=x_0_from_v), only="parameterize.x_0_from_v", budget="quick")
+    smallest = report.verdicts["parameterize.x_0_from_v"].smallest
+    assert smallest.given == {"beta": (0.36, 0.75), "x_0": (2.0,), "eps": (-1.0,)}
+    x_t, v = 0.8 * 2 + 0.6 * -1, 0.8 * -1 - 0.6 * 2  # at t = 1
+    assert (smallest.t, smallest.claimed) == (1, pytest.approx(0.8 * x_t + 0.6 * v))
+    assert smallest.truth == pytest.approx(2.0)
+
+
+def test_to_draw_numbers_from_a_case_or_to_copy_it_is_not_to_look_at_it():
+    report = verify.judge(
+        types.SimpleNamespace(even_steps=lambda schedule, number: np.arange(1, number + 1)),
+        only="reverse.even_steps",
+        budget="quick",
+    )
+    assert set(report.verdicts["reverse.even_steps"].smallest.given) == {"beta"}
+
+
 @pytest.mark.parametrize("key", verify.CATALOGUE)
 def test_refdiff_holds_on_the_cases_that_are_checked_by_hand(key):
     for case in HAND:

@@ -47,14 +47,22 @@ class Paths:
 
 
 def known(case):
-    """Return T paths, the t-th looked at in step t, whose step noises are known and merged by their weights."""
+    """Return T paths, the t-th looked at in step t, whose step noises are known and merged by their weights.
+
+    Of one coordinate, where counter-examples are, each path starts at x_0 and its noises merge to eps of the case, so
+    that they can be redone by hand; of more, all are drawn.
+    """
     T, rng = case.T, stream("known", case)
     start, weights = path_weights(case.beta)
     cov, steps, each = weights @ weights.T, np.arange(1, T + 1), np.arange(T)
-    x_0 = np.array(case.x_0) + rng.standard_normal((T, case.d))
-    noise = rng.standard_normal((T, T, case.d))  # of each path at each step
-    x = start[:, None] * x_0[:, None] + weights @ noise
     std = np.sqrt(np.diag(cov)[1:])
+    if case.d == 1:
+        x_0 = np.tile(case.x_0, (T, 1))
+        noise = weights[1:, :, None] / std[:, None, None] * np.array(case.eps)
+    else:
+        x_0 = np.array(case.x_0) + rng.standard_normal((T, case.d))
+        noise = rng.standard_normal((T, T, case.d))  # of each path at each step
+    x = start[:, None] * x_0[:, None] + weights @ noise
     eps = (weights @ noise)[each, steps] / std[:, None]
     along = np.diag(cov, 1) / std
     columns = [a[:, None] for a in (start[1:], std, start[:-1], along, np.diag(cov)[:-1] - along**2)]
