@@ -147,8 +147,13 @@ def _one_verdict(key):
 def test_show_lists_all_keys_and_helps_with_a_near_miss(capsys):
     assert main(["show"]) == cli.HOLDS
     assert set(verify.CATALOGUE) <= set(capsys.readouterr().out.split())
-    assert main(["show", "posterior_var"]) == cli.USAGE
+    assert main(["show", "posterior_vra"]) == cli.USAGE
     assert "Did you mean bayes.posterior_var" in capsys.readouterr().err
+
+
+def test_show_takes_the_short_names_of_the_exercises(capsys):
+    assert main(["show", "posterior.var"]) == cli.HOLDS
+    assert capsys.readouterr().out.startswith("bayes.posterior_var ")
 
 
 def test_train_then_sample_gives_points_in_the_units_of_the_user_s_file(tmp_path, capsys):

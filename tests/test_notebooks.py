@@ -76,6 +76,14 @@ def test_a_notebook_says_what_one_can_do_afterwards_and_asks_before_it_shows(pat
 
 
 @each_notebook
+def test_what_the_book_hides_jupyterlab_hides_too(path):
+    for cell in cells(path, "code"):
+        tags, hidden = cell["metadata"].get("tags", []), cell["metadata"].get("jupyter", {})
+        assert ("hide-output" in tags) == hidden.get("outputs_hidden", False)
+        assert ("hide-input" in tags) == hidden.get("source_hidden", False)
+
+
+@each_notebook
 def test_a_notebook_ends_with_exercises(path):
     assert len(list(checked(path))) >= 2
     assert any("learn.check" in cell for cell in code(path)[-4:])

@@ -364,7 +364,7 @@ data.</p>""",
 <p>There are many ways to estimate it, and texts disagree about which is better. Here are nine, all
 without bias, on mixture data on the line with T = {anatomy["T"]} and the ideal denoiser. To rewrite the bound in another
 form changes nothing: it is the same number on each chain. The denoising form with divergences in closed form, which
-everybody uses, with a new x<sub>t</sub> for each t, varies <em>more</em> at the points of one chain than the undecomposed
+everybody uses, with a new x<sub>t</sub> for each t, varies <em>more</em> than the undecomposed
 log-ratio there ({rungs["analytic KL, one chain"]["var"]:.2g} against {rungs["undecomposed, one chain"]["var"]:.2g}), since neighbouring
 terms no longer make up for each other. It pays for one term at one t, which is what training draws.</p>""",
             picture(

@@ -1,5 +1,6 @@
 r"""Show one identity: its equation, its source, the code that claims it, the evidence, and what it rejects."""
 
+import contextlib
 import textwrap
 
 from refdiff import cli
@@ -21,6 +22,8 @@ def run(args):
             if args.key in (None, identity.chapter):
                 print(f"{key:<36} {textwrap.shorten(identity.source, 64, placeholder=' …')}")
         return cli.HOLDS
+    with contextlib.suppress(ValueError):
+        args.key = learn.resolve(args.key)  # a short name, such as posterior.var
     if args.key not in verify.CATALOGUE:
         raise no_such(args.key, verify.CATALOGUE, verify.ERRATA)
     identity = verify.CATALOGUE[args.key]

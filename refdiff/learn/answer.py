@@ -188,7 +188,8 @@ def answer(key, given, *, time_limit=20.0, heard=None):
     if verdict.smallest is not None:
         where, _, what = str(verdict.smallest).partition(": ")
         return Answer(key, replaces, verdict, f"{names} is refuted. {where}:\n{what}")
-    return Answer(key, replaces, verdict, f"{names} is refuted. {verdict.why}")
+    why = verdict.why.removeprefix(f"{', '.join(verdict.functions)}: ")
+    return Answer(key, replaces, verdict, f"{names} is refuted: {why.removesuffix('.')}.")
 
 
 def solution(key):
@@ -202,25 +203,61 @@ def solution(key):
     def bits(nats):
         return real(nats, "nats") / math.log(2)
     """
-    judged = [SOURCES.get(name, name) for name in known()[resolve(key)].judges]
+    key = resolve(key)
+    judged = [SOURCES.get(name, name) for name in known()[key].judges]
+    if FROM_BETAS in judged and _short(key) in ARRAYS:
+        return Solution(_lines_of_array(_short(key)))
     names = [name for name in judged if has_source(name)]
     for name in names:  # which grows
         names += [beneath for beneath in _handed_to(name) if beneath not in names]
-    return Solution("\n\n\n".join(source(name, docstrings=False) for name in names))
+    parts = [source(name, docstrings=False) for name in names]
+    if any("schedule.beta_tilde" in part for part in parts):
+        parts.append(f"# in Schedule: {_lines_of_array('beta_tilde').splitlines()[-1]}")
+    return Solution("\n\n\n".join(parts))
 
 
 def _handed_to(dotted):
-    """Return the name of the function of refdiff whose call, or an attribute of it, is all that a function returns."""
+    """Return the names of the functions where the equation goes on.
+
+    Those are the function whose call, or an attribute of it, is all that a function returns, and public ones of its
+    own file that it calls.
+    """
     function, whole = find(dotted), ast.parse(source(dotted, docstrings=False)).body[0]
     value = whole.body[0].value if len(whole.body) == 1 and isinstance(whole.body[0], ast.Return) else None
     while isinstance(value, ast.Attribute):
         value = value.value
-    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
-        return []
-    beneath = getattr(function, "__globals__", {}).get(value.func.id)
-    if not inspect.isfunction(beneath) or not beneath.__module__.startswith("refdiff."):
-        return []
-    return [f"{beneath.__module__.removeprefix('refdiff.')}.{beneath.__qualname__}"]
+    handed = value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else None
+    calls = [node.func for node in ast.walk(whole) if isinstance(node, ast.Call)]
+    public = importlib.import_module(f"refdiff.{dotted.partition('.')[0]}").__all__
+    found = []
+    for name in dict.fromkeys(one.id for one in calls if isinstance(one, ast.Name)):
+        beneath = getattr(function, "__globals__", {}).get(name)
+        if not inspect.isfunction(beneath) or not beneath.__module__.startswith("refdiff."):
+            continue
+        if name == handed or (beneath.__module__ == function.__module__ and name in public):
+            found.append(f"{beneath.__module__.removeprefix('refdiff.')}.{beneath.__qualname__}")
+    return found
+
+
+def _lines_of_array(array):
+    """Return the lines of the library that make one array of a schedule, and those that it is made of."""
+    lines = {}
+    for name in (FROM_BETAS, "schedule.Schedule._from_logs"):
+        for node in ast.walk(ast.parse(source(name, docstrings=False))):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                lines.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values):
+                    if key.value != ast.unparse(value):
+                        lines.setdefault(key.value, []).append(value)
+    wanted, told = [array], []
+    for name in wanted:  # which grows
+        parts = [part for value in lines.get(name, ()) for part in ast.walk(value) if isinstance(part, ast.Name)]
+        wanted += [part.id for part in parts if part.id in lines and part.id not in wanted]
+    for name, values in lines.items():
+        if name in wanted and name != "beta":
+            told += [f"{name} = {ast.unparse(value)}" for value in values]
+    return "\n".join(line for line in told if "np.inf" not in line)  # where the last beta is 1
 
 
 class Classroom(verify.Provided):

@@ -76,10 +76,12 @@ def _law(result, path):
         return result
     if isinstance(result, tuple | list) and len(result) == 2:
         mean, var = result
-    elif hasattr(result, "mean") and hasattr(result, "var"):
+    elif hasattr(result, "mean") and hasattr(result, "var") and not callable(result.mean):  # no array's own methods
         mean, var = result.mean, result.var
     else:
-        raise TypeError(f"{path} returned {type(result).__name__}; a law is (mean, var), or has .mean and .var")
+        raise TypeError(
+            f"{path} returned {type(result).__name__}; a law is the pair (mean, var), or has .mean and .var"
+        )
     mean = np.asarray(mean)
     try:
         var = np.broadcast_to(np.asarray(var), mean.shape)

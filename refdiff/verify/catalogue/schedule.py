@@ -116,7 +116,7 @@ class OneMinusAlphaBar:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        for name, betas in (("1 - alpha_bar", case.beta), ("1 - alpha_bar of tiny betas", tiny(case))):
+        for name, betas in (("1 - alpha_bar", case.beta), ("1 - alpha_bar, all betas times 1e-12", tiny(case))):
             one_minus = claimed.schedule.Schedule.from_betas(betas).one_minus_alpha_bar
             truth = remainders(betas)
             evidence.close(name, one_minus[1:], truth, scale=truth, at=range(1, case.T + 1))
@@ -177,7 +177,7 @@ class Snr:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        for name, betas in (("SNR", case.beta), ("SNR of tiny betas", tiny(case))):
+        for name, betas in (("SNR", case.beta), ("SNR, all betas times 1e-12", tiny(case))):
             schedule = claimed.schedule.Schedule.from_betas(betas)
             truth = floats(product / (1 - product) for product in products(betas))
             evidence.close(name, schedule.snr[1:], truth, scale=truth, at=range(1, case.T + 1))
@@ -211,7 +211,7 @@ class BetaTilde:
 
     @staticmethod
     def exact(claimed, case, evidence):
-        for name, betas in (("beta_tilde", case.beta), ("beta_tilde of tiny betas", tiny(case))):
+        for name, betas in (("beta_tilde", case.beta), ("beta_tilde, all betas times 1e-12", tiny(case))):
             var, truth = Fraction(0), []
             for b in map(Fraction, betas):
                 after = (1 - b) * var + b
