@@ -36,6 +36,7 @@ tbody tr:last-child td { border-bottom: 1px solid var(--line); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", math; }
 td math { font-size: 1.1em; }
+@media (max-width: 46rem) { p:has(> math) { overflow-x: auto; } } /* a long equation scrolls, the page does not */
 code { font: .86em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 .small { color: var(--soft); font-size: .82rem; }
