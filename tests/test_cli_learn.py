@@ -55,6 +55,13 @@ def line_of(path, text):
     return next(k for k, line in enumerate(path.read_text().splitlines(), start=1) if text in line)
 
 
+def test_after_the_path_the_next_exercise_is_named_with_the_file_that_holds_it(tmp_path, capsys):
+    assert main(["learn", "start", str(tmp_path), "--path"]) == cli.HOLDS
+    assert main(["learn", "start", str(tmp_path)]) == cli.HOLDS
+    said = capsys.readouterr().out
+    assert f"write log_density in {tmp_path / 'gaussian_more.py'}" in " ".join(said.split())
+
+
 def test_start_writes_a_file_for_each_chapter_with_equation_and_blank(tmp_path, capsys):
     assert main(["learn", "start", str(tmp_path / "ex")]) == cli.HOLDS
     assert "45 exercises. The next one is gaussian.log_density" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refdiff import Gaussian, Schedule, bayes, learn, verify
+from refdiff import Gaussian, Schedule, bayes, gaussian, learn, verify
 from refdiff.schedule import running_sum
 
 
@@ -99,6 +99,26 @@ def test_a_name_of_ones_own_finds_the_function_that_it_stands_for():
         return schedule.signal_rate[t] * x_0, schedule.one_minus_alpha_bar[t]
 
     assert learn.check("bayes.rule", my_marginal).replaces == ("forward.marginal",)
+
+
+@pytest.mark.parametrize("name", ["kl", "kl_equal_var", "cross_entropy"])
+@pytest.mark.parametrize("axis", [None, 0])
+def test_a_sum_over_all_points_is_not_a_sum_over_coordinates(name, axis):
+    def wrong(q, p):
+        found = getattr(gaussian, name)(q, p)
+        return found if np.ndim(found) == 0 else np.sum(found, axis=axis)
+
+    assert "has shape (), (3,) is right" in learn.check(f"gaussian.{name}", **{name: wrong}).says
+
+
+def test_a_t_that_is_not_lined_up_with_the_points_is_pointed_out():
+    def marginal(schedule, x_0, t):
+        return np.sqrt(schedule.alpha_bar[t]) * x_0, 1 - schedule.alpha_bar[t]
+
+    assert learn.check("forward.marginal", marginal).says.endswith(
+        "t = schedule.index(t, x) lines it up with points x."
+    )
+    assert "lines it up" not in learn.check("posterior.var", with_beta).says
 
 
 def test_names_may_be_short_where_they_are_clear():

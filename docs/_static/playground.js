@@ -107,8 +107,8 @@
     ], [["step", t]]);
     $("says-schedule").classList.toggle("warns", alphaBar[T] > 0.01);
     $("says-schedule").textContent = alphaBar[T] > 0.01
-      ? `x_T still holds ${(100 * Math.sqrt(alphaBar[T])).toPrecision(3)} % of x_0: sampling that starts from N(0, 1) starts from the wrong law.`
-      : "x_T is noise but for a trace: sampling may start from N(0, 1).";
+      ? `x_T still holds ${(100 * Math.sqrt(alphaBar[T])).toPrecision(3)} % of x₀, that is ${(100 * alphaBar[T]).toPrecision(3)} % of its power: sampling that starts from N(0, 1) starts from the wrong law.`
+      : "Next to nothing of x₀ is left in x_T: sampling may start from N(0, 1).";
 
     const law = marginal(schedule, x0, t);
     say("marginal_mean", law.mean);

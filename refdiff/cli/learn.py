@@ -89,9 +89,11 @@ def start(args):
         say(f"There already, and left as {'it is' if len(kept) == 1 else 'they are'}: {', '.join(kept)}.")
     some = exercises(args.path)
     following = next((one for one in some if known.state(one.name) != "solved"), some[0])
+    files, head = sorted(folder.glob(f"{following.chapter}*.py")), f"def {following.function}("
+    where = next((file for file in files if head in file.read_text("utf-8", "replace")), files[0])
     say(
-        f"{len(some)} exercises. The next one is {following.name}: write {following.function} in"
-        f" {folder / following.chapter}.py, then `refdiff learn check {folder}`."
+        f"{len(some)} exercises. The next one is {following.name}: write {following.function} in {where}, then"
+        f" `refdiff learn check {folder}`."
     )
     return cli.HOLDS
 

@@ -187,7 +187,8 @@ def answer(key, given, *, time_limit=20.0, heard=None):
         return Answer(key, replaces, verdict, f"{names} could not be judged: {verdict.why}")
     if verdict.smallest is not None:
         where, _, what = str(verdict.smallest).partition(": ")
-        return Answer(key, replaces, verdict, f"{names} is refuted. {where}:\n{what}")
+        lined_up = "".join(f"\n{LINE_UP}" for one in given.values() if _leaves_t_alone(one))
+        return Answer(key, replaces, verdict, f"{names} is refuted. {where}:\n{what}{lined_up}")
     why = verdict.why.removeprefix(f"{', '.join(verdict.functions)}: ")
     return Answer(key, replaces, verdict, f"{names} is refuted: {why.removesuffix('.')}.")
 
@@ -264,6 +265,18 @@ class Classroom(verify.Provided):
     """refdiff with some functions replaced, and the identities of the exercises beside those of the catalogue."""
 
     identities = OWN
+
+
+LINE_UP = "t may also be one for each point: t = schedule.index(t, x) lines it up with points x."
+
+
+def _leaves_t_alone(function):
+    """Return whether a function of a schedule and points uses t as it comes: the likeliest slip of a beginner."""
+    try:
+        names, text = set(inspect.signature(function).parameters), inspect.getsource(function)
+    except (TypeError, ValueError, OSError):
+        return False
+    return {"schedule", "t"} < names and "schedule.index(" not in text and "[t]" in text
 
 
 def _is_empty(function):

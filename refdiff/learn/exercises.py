@@ -176,7 +176,7 @@ EXERCISES = (
         (
             "The average over q of log q - log p. Ask of each term which law it is averaged over.",
             "Under q, E (x - p.mean)^2 = q.var + (q.mean - p.mean)^2.",
-            "With r = q.var / p.var, each coordinate gives (r - 1 - log r + (q.mean - p.mean)^2 / p.var) / 2.",
+            "With u = q.var / p.var, each coordinate gives (u - 1 - log u + (q.mean - p.mean)^2 / p.var) / 2.",
         ),
         path=True,
     ),

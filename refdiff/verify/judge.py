@@ -152,6 +152,9 @@ def _wanting(implementation, identities):
     provided = Provided(implementation)
     for one in identities:
         lacking = [name for name in one.judges if not _has(provided, name)]
+        if not lacking:
+            also = "the evidence also needs other names, such as Gaussian or Schedule; refdiff's own will do"
+            return f"{' and '.join(one.judges)} is there, but {also}."
         if len(lacking) < len(one.judges):
             having = [name for name in one.judges if name not in lacking]
             return f"{' and '.join(having)} is judged together with {' and '.join(lacking)}."

@@ -108,7 +108,7 @@ def test_it_is_played_by_keyboard(visit):  # noqa: F811
 def test_unscaled_betas_at_few_steps_are_called_out(visit):  # noqa: F811
     page = visit("playground.html", "desktop")
     page.evaluate(SET, {"schedule": "linear", "T": STEPS.index(50)})
-    assert re.search(r"still holds 77\.\d % of x_0", page.text_content("#says-schedule"))
+    assert re.search(r"still holds 77\.\d % of x₀, that is 60\.\d % of its power", page.text_content("#says-schedule"))
     page.evaluate(SET, {"schedule": "vp", "T": STEPS.index(50)})
     assert "may start from N(0, 1)" in page.text_content("#says-schedule")
 

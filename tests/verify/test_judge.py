@@ -82,6 +82,8 @@ def test_exceptions_wrong_shapes_and_nan_are_answers_and_refute():
 
 
 def test_an_implementation_with_no_known_name_is_an_error_and_not_a_success():
+    with pytest.raises(ValueError, match=r"gaussian.kl is there, but the evidence also needs .* such as Gaussian"):
+        verify.judge(types.SimpleNamespace(kl=lambda q, p: 0.0), only="gaussian.kl")
     with pytest.raises(ValueError, match=r"continuous.euler is judged together with continuous.euler_path"):
         verify.judge(types.SimpleNamespace(euler=lambda *_: None), budget="quick")
     with pytest.raises(ValueError, match=r"none of bayes.posterior, .* A misspelt name\?"):

@@ -24,6 +24,11 @@ def two_means(case):
     return np.array(case.eps), np.array(case.eps) + np.array(case.x_0)
 
 
+def rows_of(mean):
+    """Return three points, one a row: what sums over all axes instead of the last is wrong on them."""
+    return np.array(mean) + np.arange(3.0)[:, None]
+
+
 def chain_joint(case):
     """Return mean (T,) and covariance (T, T) of the first coordinate of x_1..x_T given x_0."""
     mean, cov = dense_joint(case.beta, case.x_0[:1])
@@ -110,6 +115,8 @@ class Entropy:
         mean, var = np.array(case.x_0), variances(case)
         truth = gauss_hermite(lambda x: -log_normal(x, mean, var), mean, var)
         evidence.close("-E log q", claimed.gaussian.Gaussian(mean, var).entropy(), truth, scale=1 + abs(truth))
+        several = claimed.gaussian.Gaussian(rows_of(mean), var).entropy()
+        evidence.close("-E log q of three laws", several, np.full(3, truth), scale=1 + abs(truth))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -179,8 +186,11 @@ class Kl:
         (m_q, m_p), v_q, v_p = two_means(case), variances(case), variances(case)[::-1] * case.var_p / case.var_q
         truth = mean_log_ratio(m_q, v_q, m_p, v_p)
         Gaussian = claimed.gaussian.Gaussian
-        evidence.close("E_q log q / p", claimed.gaussian.kl(Gaussian(m_q, v_q), Gaussian(m_p, v_p)), truth)
+        of = "q.mean = eps, p.mean = eps + x_0"
+        evidence.close(f"E_q log q / p, {of}", claimed.gaussian.kl(Gaussian(m_q, v_q), Gaussian(m_p, v_p)), truth)
         evidence.close("of q and q", claimed.gaussian.kl(Gaussian(m_q, v_q), Gaussian(m_q, v_q)), 0.0)
+        several = claimed.gaussian.kl(Gaussian(rows_of(m_q), v_q), Gaussian(m_p, v_p))
+        evidence.close("of three q", several, [mean_log_ratio(mean, v_q, m_p, v_p) for mean in rows_of(m_q)])
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
@@ -211,6 +221,8 @@ class KlEqualVar:
         Gaussian = claimed.gaussian.Gaussian
         q, p = Gaussian(m_q, v), Gaussian(m_p, v)
         evidence.close("E_q log q / p", claimed.gaussian.kl_equal_var(q, p), mean_log_ratio(m_q, v, m_p, v))
+        several = claimed.gaussian.kl_equal_var(Gaussian(rows_of(m_q), v), p)
+        evidence.close("of three q", several, [mean_log_ratio(mean, v, m_p, v) for mean in rows_of(m_q)])
         wider = Gaussian(m_p, case.var_p)
         evidence.refuses("unequal variances are refused", claimed.gaussian.kl_equal_var, q, wider)
 
@@ -243,6 +255,9 @@ class CrossEntropy:
         Gaussian = claimed.gaussian.Gaussian
         cross = claimed.gaussian.cross_entropy(Gaussian(m_q, v_q), Gaussian(m_p, v_p))
         evidence.close("-E_q log p", cross, truth, scale=1 + abs(truth))
+        several = claimed.gaussian.cross_entropy(Gaussian(rows_of(m_q), v_q), Gaussian(m_p, v_p))
+        truths = [gauss_hermite(lambda x: -log_normal(x, m_p, v_p), mean, v_q) for mean in rows_of(m_q)]
+        evidence.close("-E_q log p of three q", several, truths, scale=1 + abs(truth))
 
     @staticmethod
     def monte_carlo(claimed, case, trial):

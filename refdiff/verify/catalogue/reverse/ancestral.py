@@ -420,7 +420,8 @@ class TransitionMean:
             p = claimed.reverse.transition(case.schedule, denoiser, x_t, case.t, choice)
             evidence.close(f"E[x_{{t-1}} | x_t], {choice}", p.mean, truth[case.t - 1])
         x, steps = np.tile(x_t, (case.T, 1)), np.arange(1, case.T + 1)
-        evidence.close("for all t", claimed.reverse.transition(case.schedule, denoiser, x, steps).mean, truth, at=steps)
+        what = "E[x_{t-1} | x_t], eps_hat = slope x_t + intercept, one t a point"
+        evidence.close(what, claimed.reverse.transition(case.schedule, denoiser, x, steps).mean, truth, at=steps)
 
     @staticmethod
     def monte_carlo(claimed, case, trial):
