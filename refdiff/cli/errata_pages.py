@@ -25,6 +25,9 @@ erratum is off by is relative to the largest entry of what was compared.
 """
 
 
+BACK = "What the three numbers are, the two cases, and the texts S0 to S4: [errata](index.md).\n"
+
+
 def pages(rows):
     """Return the pages about errata by name: an index, and one a chapter."""
     from refdiff.verify.cases import DESIGNED
@@ -44,7 +47,7 @@ def pages(rows):
     index[-1] += "".join(f"\n| [{name}]({name}.md) | {len(found)} |" for name, found in chapters.items()) + "\n"
     index += [several(rows), sources(rows)]
     found = {
-        name: "\n".join([f"# Errata of {name}\n", *(entry(row, names) for row in some)])
+        name: "\n".join([f"# Errata of {name}\n", BACK, *(entry(row, names) for row in some)])
         for name, some in chapters.items()
     }
     return {"index": "\n".join(index), **found}

@@ -224,8 +224,8 @@ def judged(folder, known, some, time_limit):
 
 
 def report(some, results, known, whole):
-    """Print a line for each exercise that is written, and three for the first that fails."""
-    shown = False
+    """Print a line for each exercise that is written, and the case that refutes the first that has one."""
+    shown, untold = False, []
     for one in some:
         result = results[one.name]
         lost = " (it was solved before)" if known.state(one.name) == "lost" else ""
@@ -236,18 +236,22 @@ def report(some, results, known, whole):
             who = [result.place, one.function] if result.says in OF_A_FUNCTION else [result.place]
             say(f"{head}: {' '.join(filter(None, [*who, result.says]))}{lost}.")
             if result.numbers and not shown:
-                for line in filter(None, (result.given, result.numbers)):
+                for line in "\n".join(filter(None, (result.given, result.numbers))).splitlines():
                     say(f"     {line}")
+            elif result.numbers:
+                untold.append(one)
             if result.prints and not shown:
                 say("     It prints:")
                 for line in result.prints:
                     say(f"     | {line}")
                 if result.more:
                     say(f"     | … and {result.more} lines more")
-            shown = shown or result.state != "unwritten"
+            shown = shown or bool(result.numbers)
     blank = sum(result.state == "unwritten" for result in results.values())
     if whole and blank:
         say(f"· {blank} {'is' if blank == 1 else 'are'} not written yet.")
+    if untold:
+        say(f"The case that refutes another one, such as {untold[0].name}: `refdiff learn check {untold[0].number}`.")
 
 
 def hint(exercise, known):
