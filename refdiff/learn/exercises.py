@@ -81,7 +81,7 @@ class Exercise:
         return own if self.replaces == FROM_BETAS and own in ARRAYS else ""
 
     @property
-    def library(self):
+    def original(self):
         """The dotted name of refdiff's own function."""
         return SOURCES.get(self.replaces, self.replaces)
 
@@ -102,7 +102,7 @@ class Exercise:
 
     def solution(self):
         """Return refdiff's own source, without docstrings."""
-        first = "schedule.Schedule._from_logs" if self.array else self.library
+        first = "schedule.Schedule._from_logs" if self.array else self.original
         return Solution("\n\n\n".join(source(name, docstrings=False) for name in (first, *self.shows)))
 
     def mistake(self, *args, **options):

@@ -60,7 +60,7 @@ def signature(exercise):
         return exercise.signature.replace("'", '"')
     if exercise.array:
         return "beta"
-    arguments = ast.parse(source(exercise.library)).body[0].args
+    arguments = ast.parse(source(exercise.original)).body[0].args
     names = ast.unparse(arguments).replace("'", '"')
     if first := _object(exercise):
         return ", ".join([first[0], *names.split(", ")[1:]])
@@ -69,14 +69,14 @@ def signature(exercise):
 
 def _object(exercise):
     """Return what the function of a method takes first: name, type and description; of any other function None."""
-    *_, owner, name = exercise.library.split(".")
+    *_, owner, name = exercise.original.split(".")
     if owner not in OBJECTS or isinstance(inspect.getattr_static(find(_owner(exercise)), name), classmethod):
         return None
     return OBJECTS[owner]
 
 
 def _owner(exercise):
-    return exercise.library.rpartition(".")[0]
+    return exercise.original.rpartition(".")[0]
 
 
 def docstring(exercise):
@@ -90,7 +90,7 @@ def docstring(exercise):
     """
     if exercise.array:
         return _of_an_array(exercise)
-    parts = _sections(inspect.getdoc(find(exercise.library)))
+    parts = _sections(inspect.getdoc(find(exercise.original)))
     words, first = parts[""], _object(exercise)
     if "math::" not in words and first and first[1] != "Schedule":  # of a method whose class has the equation
         words += "\n\n" + "\n\n".join(_equations(_sections(inspect.getdoc(find(_owner(exercise))))[""]))

@@ -46,7 +46,7 @@ def of_the_library(one):
     """Return a body that asks the library's own function."""
     if one.array:
         return f"import refdiff\nreturn refdiff.Schedule.from_betas(beta, last_may_be_one=True).{one.array}\n"
-    call = f"refdiff.{one.library}({arguments(one)})"
+    call = f"refdiff.{one.original}({arguments(one)})"
     call = f"-{call}.total" if one.name == "likelihood.log_weight" else call
     return textwrap.dedent(USES) + f"return {call}\n"
 
