@@ -207,7 +207,7 @@ def solution(key):
     key = resolve(key)
     judged = [SOURCES.get(name, name) for name in known()[key].judges]
     if FROM_BETAS in judged and _short(key) in ARRAYS:
-        return Solution(_lines_of_array(_short(key)))
+        return Solution(f"{source('schedule.running_sum', docstrings=False)}\n\n\n{_lines_of_array(_short(key))}")
     names = [name for name in judged if has_source(name)]
     for name in names:  # which grows
         names += [beneath for beneath in _handed_to(name) if beneath not in names]

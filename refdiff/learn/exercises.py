@@ -11,7 +11,7 @@ import numpy as np
 
 from refdiff import verify
 from refdiff.gaussian import Gaussian
-from refdiff.learn.answer import ARRAYS, FROM_BETAS, Solution, known
+from refdiff.learn.answer import ARRAYS, FROM_BETAS, Solution, known, solution
 from refdiff.learn.layers import SOURCES
 from refdiff.learn.sources import source
 
@@ -101,9 +101,10 @@ class Exercise:
         return (*self.hints, f"{self.derivation} derives it; `refdiff learn solution {self.name}` shows refdiff's own.")
 
     def solution(self):
-        """Return refdiff's own source, without docstrings."""
-        first = "schedule.Schedule._from_logs" if self.array else self.original
-        return Solution("\n\n\n".join(source(name, docstrings=False) for name in (first, *self.shows)))
+        """Return refdiff's own source, as :func:`refdiff.learn.solution` does, and what belongs to it elsewhere."""
+        first = solution(self.name)
+        others = [source(name, docstrings=False) for name in self.shows]
+        return Solution("\n\n\n".join([first, *(text for text in others if text not in first)]))
 
     def mistake(self, *args, **options):
         """Return what the wrong version answers."""
@@ -221,7 +222,6 @@ EXERCISES = (
             " digits.",
             "-np.expm1(np.cumsum(np.log1p(-beta))), with 0.0 in front.",
         ),
-        shows=("schedule.running_sum",),
     ),
     Exercise(
         ("schedule.beta_tilde",),

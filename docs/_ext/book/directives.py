@@ -125,7 +125,7 @@ def resolve(app, doctree, docname):
             node.replace_self(make_refnode(app.builder, docname, *target, node.children))
 
 
-def badge(key, code_names=()):
+def badge(key):
     """Return what the judge says of an identity: verdict, the two numbers, how strict, and what it rejects."""
     verdict, identity = VERDICTS[key], verify.CATALOGUE[key]
     holds = verdict["status"] == "holds"
